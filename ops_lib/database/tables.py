@@ -1,0 +1,344 @@
+"""Every table of a workspace: the CRM's own, hosts and accounts, and the ledger of what both sides agreed.
+
+One schema, because the CRM's row and the ledger's link are written in one transaction (`SYNC.md`, "An entry without a link").
+Migrations are in `migrations/`; `tests/database` fails when the two part.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only for INTEGER
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant, kept in UTC; SQLite keeps no zone, so it is put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"an instant needs a zone: {value!r}")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# ── the CRM ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+communities = Table(
+    "communities",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("time_zone", String(64), nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("email", String(320), nullable=False, unique=True),  # lower case
+    Column("name", String(200), nullable=False),
+    Column("time_zone", String(64), nullable=False),
+    Column("is_admin", Boolean, nullable=False, default=False),
+    # Every change of one of the user's activities takes the next number here, holding the row until it commits:
+    # numbers become visible in their order, so that nobody who reads "changed since N" misses a slow transaction.
+    Column("change_version", BigInteger, nullable=False, default=0, server_default=text("0")),
+)
+
+user_communities = Table(
+    "user_communities",
+    metadata,
+    Column("user_id", Id, ForeignKey("users.id"), primary_key=True),
+    Column("community_id", Id, ForeignKey("communities.id"), primary_key=True),
+)
+
+individuals = Table(
+    "individuals",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("name", String(200), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("email", String(320), nullable=False, default=""),
+    Column("community_id", Id, ForeignKey("communities.id")),
+)
+
+activity_types = Table(
+    "activity_types",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("master_type", String(64), nullable=False, default=""),
+    Column("is_face_to_face", Boolean, nullable=False, default=False),
+)
+
+activities = Table(
+    "activities",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("user_id", Id, ForeignKey("users.id"), nullable=False),
+    Column("type_id", Id, ForeignKey("activity_types.id"), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("is_all_day", Boolean, nullable=False),
+    Column("starts_at", Instant),  # timed only
+    Column("ends_at", Instant),
+    Column("first_day", Date),  # all-day only; end_day is exclusive
+    Column("end_day", Date),
+    Column("location", Text, nullable=False, default=""),
+    Column("notes", Text, nullable=False, default=""),
+    Column("individual_id", Id, ForeignKey("individuals.id")),
+    Column("origin", String(16), nullable=False),
+    Column("is_private", Boolean, nullable=False, default=False),
+    Column("organizer", Text, nullable=False, default=""),
+    Column("attendees", JSON, nullable=False, default=list),
+    Column("rescheduled_from", Id, ForeignKey("activities.id")),
+    Column("creation_key", String(255), unique=True),  # whoever creates with the same key twice gets the first one
+    Column("updated_at", Instant, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("is_deleted", Boolean, nullable=False, default=False),
+    Index("ix_activities_user_version", "user_id", "version"),
+    Index("ix_activities_user_starts", "user_id", "starts_at"),
+)
+
+templates = Table(
+    "templates",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+# ── hosts and accounts ───────────────────────────────────────────────────────────────────────────────────────────────
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("protocol", String(16), nullable=False, default="ews"),
+    Column("url", Text, nullable=False),
+    Column("auth", String(16), nullable=False),
+    Column("access", String(16), nullable=False),
+    Column("version", String(16), nullable=False),
+    Column("community_id", Id, ForeignKey("communities.id")),  # NULL: all communities
+    Column("service_user", String(320), nullable=False, default=""),
+    Column("secret", Text, nullable=False, default=""),  # a reference: env:NAME or file:PATH
+    Column("tenant_id", String(64), nullable=False, default=""),
+    Column("client_id", String(64), nullable=False, default=""),
+    Column("authority", Text, nullable=False, default=""),
+    Column("inbound_type_id", Id, ForeignKey("activity_types.id"), nullable=False),
+    Column("all_day_tasks", Boolean, nullable=False, default=False),
+    Column("send_email", Boolean, nullable=False, default=False),
+    Column("ca_bundle", Text, nullable=False, default=""),
+    Column("reschedule", String(16), nullable=False, default="replace"),
+    Column("conflict", String(16), nullable=False, default="latest"),
+)
+
+host_activity_types = Table(
+    "host_activity_types",
+    metadata,
+    Column("host_id", Id, ForeignKey("hosts.id"), primary_key=True),
+    Column("type_id", Id, ForeignKey("activity_types.id"), primary_key=True),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("host_id", Id, ForeignKey("hosts.id"), nullable=False),
+    Column("user_id", Id, ForeignKey("users.id"), nullable=False),
+    Column("mailbox", String(320), nullable=False),  # lower case
+    Column("is_impersonation_account", Boolean, nullable=False, default=False),
+    Column("calendar", Boolean, nullable=False, default=True),
+    Column("send_email", Boolean, nullable=False, default=False),
+    Column("all_day_tasks", Boolean, nullable=False, default=False),
+    Column("secret", Text, nullable=False, default=""),
+    UniqueConstraint("host_id", "mailbox"),
+)
+
+# ── the ledger ───────────────────────────────────────────────────────────────────────────────────────────────────────
+account_statuses = Table(
+    "account_statuses",
+    metadata,
+    Column("account_id", Id, ForeignKey("accounts.id"), primary_key=True),
+    Column("process", String(16), primary_key=True),
+    Column("status", String(64), nullable=False),
+    Column("sub_cause", Text, nullable=False, default=""),
+    Column("since", Instant, nullable=False),
+    Column("last_success", Instant),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("response_code", String(128), nullable=False, default=""),
+    Column("evidence", Text, nullable=False, default=""),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("account_id", Id, ForeignKey("accounts.id"), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("token", BigInteger, nullable=False),  # grows with every new owner
+    Column("until", Instant, nullable=False),  # by the real clock, whatever the workspace's says
+)
+
+reading_positions = Table(
+    "reading_positions",
+    metadata,
+    Column("account_id", Id, ForeignKey("accounts.id"), primary_key=True),
+    Column("crm_version", BigInteger, nullable=False, default=0),
+    Column("calendar_state", Text, nullable=False, default=""),
+    Column("tasks_state", Text, nullable=False, default=""),
+    Column("window_start", Instant),  # of the days that were read
+    Column("window_end", Instant),
+    Column("policy", Text, nullable=False, default=""),  # what was in scope when it was read
+)
+
+series = Table(
+    "series",
+    metadata,
+    Column("account_id", Id, ForeignKey("accounts.id"), primary_key=True),
+    Column("item_id", Text, primary_key=True),  # of the master
+    Column("uid", Text, nullable=False),
+    Column("change_key", Text, nullable=False),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("account_id", Id, ForeignKey("accounts.id"), nullable=False),
+    Column("activity_id", Id, ForeignKey("activities.id"), nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("item_id", Text, nullable=False),
+    Column("change_key", Text, nullable=False),
+    Column("uid", Text, nullable=False, default=""),
+    Column("original_start", Instant),  # occurrences of a series only
+    Column("stamp", String(255), nullable=False, default=""),
+    Column("agreed", JSON, nullable=False),
+    Column("crm_version", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Index("ix_links_account_state", "account_id", "state"),
+    Index(
+        "ux_links_activity",
+        "activity_id",
+        unique=True,
+        sqlite_where=text("state <> 'ended'"),
+        postgresql_where=text("state <> 'ended'"),
+    ),
+    Index(
+        "ux_links_item",
+        "account_id",
+        "item_id",
+        unique=True,
+        sqlite_where=text("state <> 'ended'"),
+        postgresql_where=text("state <> 'ended'"),
+    ),
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("account_id", Id, ForeignKey("accounts.id"), nullable=False),
+    Column("activity_id", Id, ForeignKey("activities.id"), nullable=False),
+    Column("stamp", String(255), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index(
+        "ux_intents_open",
+        "activity_id",
+        unique=True,
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("outcome", String(16), nullable=False, default="running"),
+)
+
+run_accounts = Table(
+    "run_accounts",
+    metadata,
+    Column("run_id", Id, ForeignKey("runs.id"), primary_key=True),
+    Column("account_id", Id, ForeignKey("accounts.id"), primary_key=True),
+    Column("started_at", Instant, nullable=False),
+    Column("outcome", String(16), nullable=False),  # ok, failed, blocked, busy
+    Column(
+        "counts", JSON, nullable=False
+    ),  # {"created": {"crm": 0, "exchange": 0}, "updated": …, "deleted": …, "skipped": 0, "failed": 0}
+    Column("requests", Integer, nullable=False, default=0),
+    Column("seconds", Float, nullable=False, default=0.0),
+    Column("status", String(64), nullable=False, default=""),
+    Column("response_code", String(128), nullable=False, default=""),
+    Column("message", Text, nullable=False, default=""),
+)
+
+run_items = Table(
+    "run_items",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("run_id", Id, ForeignKey("runs.id"), nullable=False),
+    Column("account_id", Id, ForeignKey("accounts.id"), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("side", String(16), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("activity_id", Id),
+    Column("item_id", Text, nullable=False, default=""),
+    Column("outcome", String(16), nullable=False),  # done, skipped, failed, unread
+    Column("reason", Text, nullable=False, default=""),
+    Column("response_code", String(128), nullable=False, default=""),
+    Column("before", JSON),
+    Column("after", JSON),
+    Column("loser", JSON),  # the version that a conflict set aside
+    Index("ix_run_items_account_run", "account_id", "run_id"),
+    Index("ix_run_items_activity", "activity_id"),
+)

@@ -1,0 +1,288 @@
+"""The values the suite speaks of. All frozen, all plain: they can be compared, shown, saved and passed between threads.
+
+Ids are opaque strings: equality only. Instants are aware and in UTC; whole days are dates, their end exclusive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Literal
+
+Side = Literal["crm", "exchange"]
+Process = Literal["calendar", "email"]
+Policy = Literal["latest", "crm", "exchange"]
+Reschedule = Literal["replace", "update"]
+
+
+class Origin(StrEnum):
+    """Where an entry was first made. It never changes."""
+
+    CRM = "crm"
+    EXCHANGE = "exchange"
+
+
+class Kind(StrEnum):
+    """What an entry is in Exchange."""
+
+    EVENT = "event"
+    TASK = "task"
+
+
+class ActivityStatus(StrEnum):
+    """The CRM's statuses of an activity."""
+
+    SCHEDULED = "Scheduled"
+    COMPLETED = "Completed"
+    CANCELLED = "Cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """From one instant to another, both in UTC. The CRM may hold one whose start is not before its end."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AllDay:
+    """Whole days, in nobody's time zone. ``end`` is the first day that is no longer part of it."""
+
+    start: date
+    end: date
+
+
+When = Timed | AllDay
+
+
+# ── the CRM's side ───────────────────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Community:
+    community_id: str
+    name: str
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    user_id: str
+    email: str
+    name: str
+    time_zone: str
+    is_admin: bool = False
+    community_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Individual:
+    individual_id: str
+    name: str
+    kind: str = "prospect"
+    email: str = ""
+    community_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityType:
+    type_id: str
+    name: str
+    master_type: str = ""
+    is_face_to_face: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """One entry of the CRM's calendar, as the CRM holds it."""
+
+    activity_id: str
+    user_id: str
+    type_id: str
+    type_name: str
+    status: ActivityStatus
+    description: str
+    when: When
+    origin: Origin = Origin.CRM
+    location: str = ""
+    notes: str = ""
+    individual_id: str | None = None
+    individual_name: str = ""
+    is_private: bool = False
+    organizer: str = ""
+    attendees: tuple[str, ...] = ()
+    rescheduled_from: str | None = None
+    updated_at: datetime
+    version: int
+    is_deleted: bool = False
+
+
+# ── the Exchange side ────────────────────────────────────────────────────────────────────────────────────────────────
+class ItemType(StrEnum):
+    """How a calendar item stands to a series."""
+
+    SINGLE = "single"
+    MASTER = "master"
+    OCCURRENCE = "occurrence"
+    EXCEPTION = "exception"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One Exchange item as the server gave it, read leniently. ``oddities`` says what had to be guessed."""
+
+    item_id: str
+    change_key: str
+    kind: Kind
+    subject: str
+    when: When | None
+    item_type: ItemType = ItemType.SINGLE
+    uid: str = ""
+    original_start: datetime | None = None
+    location: str = ""
+    body: str | None = None  # None: not read
+    body_is_html: bool = False
+    stamp: str = ""
+    is_private: bool = False
+    is_cancelled: bool = False
+    is_complete: bool = False
+    is_meeting: bool = False
+    organizer: str = ""
+    attendees: tuple[str, ...] = ()
+    reminder_is_set: bool | None = None
+    last_modified: datetime | None = None
+    oddities: tuple[str, ...] = ()
+
+
+# ── what both sides can hold ─────────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One calendar entry in the words both sides share, normalised so that equal content compares equal."""
+
+    kind: Kind
+    origin: Origin
+    description: str
+    when: When
+    location: str = ""
+    notes: str = ""
+    is_complete: bool = False
+    is_private: bool = False
+    organizer: str = ""
+    attendees: tuple[str, ...] = ()
+    individual_id: str | None = None
+    individual_name: str = ""
+
+
+class LinkState(StrEnum):
+    ACTIVE = "active"
+    RESTING = "resting"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The stored pairing of one activity with one Exchange item, and what both held at their last agreement."""
+
+    link_id: int
+    account_id: str
+    activity_id: str
+    origin: Origin
+    kind: Kind
+    item_id: str
+    change_key: str
+    uid: str
+    original_start: datetime | None
+    stamp: str
+    agreed: Entry
+    crm_version: int
+    state: LinkState = LinkState.ACTIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A create that was decided: its stamp is on the item, if the item was made."""
+
+    intent_id: int
+    account_id: str
+    activity_id: str
+    stamp: str
+    kind: Kind
+    state: Literal["open", "done", "abandoned"]
+
+
+# ── hosts and accounts ───────────────────────────────────────────────────────────────────────────────────────────────
+Auth = Literal["oauth-code", "oauth-device", "oauth-app", "ntlm", "basic"]
+Access = Literal["impersonation", "delegate", "direct"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """One connection to an Exchange organisation. ``community_id`` None: all communities. ``secret`` is a reference, never a value."""
+
+    host_id: str
+    name: str
+    url: str
+    auth: Auth
+    access: Access
+    version: str = "2016"
+    community_id: str | None = None
+    service_user: str = ""
+    secret: str = field(default="", repr=False)
+    tenant_id: str = ""
+    client_id: str = ""
+    authority: str = ""
+    type_ids: frozenset[str] = frozenset()
+    inbound_type_id: str = ""
+    all_day_tasks: bool = False
+    send_email: bool = False
+    ca_bundle: str = ""
+    reschedule: Reschedule = "replace"
+    conflict: Policy = "latest"
+    protocol: Literal["ews"] = "ews"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One CRM user's mailbox on one host, with what is enabled on it."""
+
+    account_id: str
+    host_id: str
+    user_id: str
+    user_email: str
+    mailbox: str
+    time_zone: str
+    is_impersonation_account: bool = False
+    calendar: bool = True
+    send_email: bool = False
+    all_day_tasks: bool = False
+    secret: str = field(default="", repr=False)
+
+
+# ── what a cycle decides ─────────────────────────────────────────────────────────────────────────────────────────────
+Action = Literal["create", "update", "delete", "link", "rest", "end", "skip", "conflict"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One decision of a plan, as data: what happens, where, to what, and why in words."""
+
+    action: Action
+    side: Side
+    kind: Kind
+    key: str
+    reason: str
+    before: Entry | None = None
+    after: Entry | None = None
+    activity_id: str | None = None
+    link: Link | None = None
+    item: Item | None = None
+    activity: Activity | None = None
+    loser: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Whole days in one zone, as two instants: ``start`` inclusive, ``end`` exclusive."""
+
+    start: datetime
+    end: datetime
