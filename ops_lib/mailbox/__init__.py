@@ -1,0 +1,116 @@
+"""What a mailbox must be able to do to be kept in step with the CRM.
+
+The contract in words; `tests/contract/` runs it against every implementation.
+
+- One object is one mailbox, seen with the rights of its host's access type. It is used by one thread at a time.
+- Folders are the *default* calendar and the default tasks folder, found by their distinguished name, never by a display name.
+- Nothing is ever mailed: every write says so (rows C9 of the requirements).
+- Reading is lenient: what cannot be read of an item is named in ``Item.oddities`` or, if the item is useless without it, in an `ItemRefused`
+  for that item alone. Reading never guesses a deletion: only ids in ``FolderChanges.deleted`` are deleted.
+- Bulk calls answer one outcome per input, in its order: the value, or the `MailboxError` of that one. What concerns the whole request
+  (sign-in, no answer, throttled) is raised.
+- Reads are tried again on transient failures with the server's own pauses; a request that creates is **never** sent twice by a mailbox:
+  it raises `AnswerLost` (it may have been done) or another `MailboxError` (it was not done), and the cycle looks the stamps up.
+- ``requests`` and ``bytes_received`` count what was really sent and received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ops_lib.errors import MailboxError
+from ops_lib.model import Item, Kind, When, Window
+
+STAMP_PROPERTY_SET = "8f6a1d0e-52c3-4b86-9f0a-d3b7c1e5a904"
+"""Our own property set. The stamp is a named string property in it, so that nobody else's data is touched."""
+
+STAMP_NAME = "SyncopsKey"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderChanges:
+    """What happened in a folder since a sync state. Series come as their master; occurrences are read with ``view``."""
+
+    items: list[Item]
+    deleted: list[str]
+    sync_state: str
+    unreadable: list[MailboxError]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The calendar between two instants: single events and occurrences, no masters.
+
+    ``is_expanded`` is false where the server lists masters instead of their occurrences: then ``items`` holds the masters and the caller
+    must not conclude anything from an occurrence that is missing.
+    """
+
+    items: list[Item]
+    is_expanded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemContent:
+    """What is written on an item. For an update, ``None`` leaves a property as it is."""
+
+    subject: str | None = None
+    when: When | None = None
+    location: str | None = None
+    body_html: str | None = None
+    is_complete: bool | None = None  # tasks
+    has_reminder: bool | None = None
+    stamp: str | None = None
+    time_zone: str = "UTC"  # IANA name: the zone an event is made in
+
+
+@dataclass(frozen=True, slots=True)
+class ItemUpdate:
+    """An update of one item as it was read (``change_key``)."""
+
+    item_id: str
+    change_key: str
+    kind: Kind
+    content: ItemContent
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a written item is, and its version now."""
+
+    item_id: str
+    change_key: str
+
+
+class Mailbox(Protocol):
+    address: str
+    requests: int
+    bytes_received: int
+
+    def changes(self, kind: Kind, sync_state: str = "") -> FolderChanges:
+        """Everything since the state (empty: everything there is), all pages; without bodies and attendees.
+
+        Raises `SyncStateInvalid` when the server refuses the state, `AccessRefused`/`ItemGone` when the folder cannot be seen.
+        """
+
+    def view(self, window: Window) -> View:
+        """What the calendar holds between two instants, however many pages or splits it takes; without bodies and attendees."""
+
+    def read(self, kind: Kind, item_ids: Sequence[str]) -> list[Item | MailboxError]:
+        """The items as they are now, with body and attendees; `ItemGone` for those that are no more."""
+
+    def find_stamps(self, kind: Kind, stamps: Sequence[str]) -> dict[str, list[Item]]:
+        """The items of the folder that carry one of the stamps; a stamp that none carries is missing from the answer."""
+
+    def create(self, kind: Kind, contents: Sequence[ItemContent]) -> list[Written | MailboxError]:
+        """Make items (at most 50, one request). Raises `AnswerLost` when it is unknown whether they were made."""
+
+    def update(self, updates: Sequence[ItemUpdate]) -> list[Written | MailboxError]:
+        """Change items; `ItemConflict` for one that changed since it was read, `ItemGone` for one that is no more."""
+
+    def delete(self, kind: Kind, item_ids: Sequence[str]) -> list[None | MailboxError]:
+        """Remove items to Deleted Items; one that is gone already is done, not an error."""
+
+    def master_of(self, item_ids: Sequence[str]) -> list[Item | MailboxError]:
+        """The series masters of the given occurrences, with body."""
