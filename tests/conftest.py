@@ -1,0 +1,7 @@
+"""What every test may ask for. The fixtures live in `tests/support/`, one subject a file."""
+
+from __future__ import annotations
+
+from tests.support.databases import database, database_url, postgres_database_url, sqlite_database
+
+__all__ = ["database", "database_url", "postgres_database_url", "sqlite_database"]
