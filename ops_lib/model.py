@@ -6,7 +6,7 @@ Ids are opaque strings: equality only. Instants are aware and in UTC; whole days
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Literal
 
@@ -174,8 +174,15 @@ class Entry:
 
 
 class LinkState(StrEnum):
+    """How a link stands.
+
+    ``RESTING``: out of scope, news of either side was passed over. ``REPLACED``: the item was replaced by another (a reschedule, a task that
+    became an event) and is still to be removed. ``ENDED``: history.
+    """
+
     ACTIVE = "active"
     RESTING = "resting"
+    REPLACED = "replaced"
     ENDED = "ended"
 
 
@@ -259,12 +266,18 @@ class Account:
 
 
 # ── what a cycle decides ─────────────────────────────────────────────────────────────────────────────────────────────
-Action = Literal["create", "update", "delete", "link", "rest", "end", "skip", "conflict"]
+Action = Literal["create", "update", "delete", "cancel", "reschedule", "restore", "link", "rest", "end", "skip"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One decision of a plan, as data: what happens, where, to what, and why in words."""
+    """One decision of a plan, as data: what happens, where, to what, and why in words.
+
+    ``create``, ``update`` and ``delete`` write on ``side``. On the CRM's side there are also ``cancel`` (a CRM-born activity that was deleted in
+    Outlook), ``reschedule`` (the activity is replaced by one at the new time) and ``restore`` (a removed activity stands again).
+    ``link`` (the two belong together, or one's version is new), ``rest``, ``end`` and ``skip`` write only what is known of them.
+    ``before`` is what the side holds now, ``after`` what both sides hold when it is done. ``loser`` is the version that a conflict sets aside.
+    """
 
     action: Action
     side: Side
@@ -273,11 +286,20 @@ class Change:
     reason: str
     before: Entry | None = None
     after: Entry | None = None
-    activity_id: str | None = None
-    link: Link | None = None
-    item: Item | None = None
     activity: Activity | None = None
+    item: Item | None = None
+    link: Link | None = None
     loser: Entry | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something outside the ledger."""
+        return self.action not in {"link", "rest", "end", "skip"}
+
+    @property
+    def removes(self) -> bool:
+        """Whether it takes something off a calendar that nothing replaces; the brake counts these."""
+        return self.action in {"delete", "cancel"} and (self.link is None or self.link.state is not LinkState.REPLACED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,16 +261,16 @@ links = Table(
         "ux_links_activity",
         "activity_id",
         unique=True,
-        sqlite_where=text("state <> 'ended'"),
-        postgresql_where=text("state <> 'ended'"),
+        sqlite_where=text("state IN ('active', 'resting')"),
+        postgresql_where=text("state IN ('active', 'resting')"),
     ),
     Index(
         "ux_links_item",
         "account_id",
         "item_id",
         unique=True,
-        sqlite_where=text("state <> 'ended'"),
-        postgresql_where=text("state <> 'ended'"),
+        sqlite_where=text("state IN ('active', 'resting')"),
+        postgresql_where=text("state IN ('active', 'resting')"),
     ),
 )
 
@@ -291,6 +291,26 @@ intents = Table(
         sqlite_where=text("state = 'open'"),
         postgresql_where=text("state = 'open'"),
     ),
+)
+
+retries = Table(
+    "retries",
+    metadata,
+    Column("account_id", Id, ForeignKey("accounts.id"), primary_key=True),
+    Column("key", Text, primary_key=True),  # "activity:ID" or "item:ID": what to look at again
+    Column("kind", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("is_set_aside", Boolean, nullable=False, default=False),
+    Column("response_code", String(128), nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+)
+
+properties = Table(
+    "properties",
+    metadata,
+    Column("name", String(64), primary_key=True),  # crm_id: whose stamps are ours
+    Column("value", Text, nullable=False),
 )
 
 runs = Table(
