@@ -6,7 +6,7 @@ Ids are opaque strings: equality only. Instants are aware and in UTC; whole days
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -90,6 +90,16 @@ class ActivityType:
     name: str
     master_type: str = ""
     is_face_to_face: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """What pre-fills an email from the CRM."""
+
+    template_id: str
+    name: str
+    subject: str
+    body: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,13 +217,13 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """A create that was decided: its stamp is on the item, if the item was made."""
+    """A create that was decided: its stamp is on the item, if the item was made; ``entry`` is what it was made with."""
 
     intent_id: int
     account_id: str
     activity_id: str
     stamp: str
-    kind: Kind
+    entry: Entry
     state: Literal["open", "done", "abandoned"]
 
 

@@ -281,7 +281,7 @@ intents = Table(
     Column("account_id", Id, ForeignKey("accounts.id"), nullable=False),
     Column("activity_id", Id, ForeignKey("activities.id"), nullable=False),
     Column("stamp", String(255), nullable=False, unique=True),
-    Column("kind", String(16), nullable=False),
+    Column("entry", JSON, nullable=False),  # what it was made with
     Column("state", String(16), nullable=False),
     Column("created_at", Instant, nullable=False),
     Index(
