@@ -6,7 +6,9 @@ The contract in words; `tests/contract/` runs it against every implementation.
   visible after a higher one. A reader that remembers the version it has read misses nothing.
 - A deleted activity stays readable as a tombstone (``is_deleted``), so that its deletion is news and not absence.
 - ``create`` with a key that was used before makes nothing and returns the activity that was made with it.
-- ``update``, ``cancel``, ``remove``, ``reschedule`` take the version that was read and raise `StaleWrite` when it is no longer current.
+- ``update``, ``cancel``, ``remove``, ``restore``, ``reschedule`` take the version that was read and raise `StaleWrite` when it is no longer current.
+- A removed activity is changed by ``restore`` alone; the others raise `NotThere` (``remove`` does nothing: it is removed).
+- A change that changes nothing makes no version.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from ops_lib.model import Activity, ActivityStatus, Origin, When
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityContent:
-    """What can be set on an activity. For an update, ``None`` leaves a field as it is."""
+    """What can be set on an activity. For an update, ``None`` leaves a field as it is; ``individual_id=""`` makes "For" blank."""
 
     type_id: str | None = None
     status: ActivityStatus | None = None
@@ -65,6 +67,9 @@ class Crm(Protocol):
     def remove(self, activity_id: str, *, version: int | None = None) -> Activity:
         """Take the activity off the calendar; it stays as a tombstone."""
 
+    def restore(self, activity_id: str, content: ActivityContent, *, version: int | None = None) -> Activity:
+        """Put a removed or cancelled activity back on the calendar with the given fields; Scheduled unless they say otherwise."""
+
     def reschedule(
         self,
         activity_id: str,
@@ -74,4 +79,8 @@ class Crm(Protocol):
         content: ActivityContent | None = None,
         version: int | None = None,
     ) -> Activity:
-        """Remove the activity and make a new one at ``when`` that names it in ``rescheduled_from``; ``content`` overrides other fields."""
+        """Remove the activity and make a new one at ``when`` that names it in ``rescheduled_from``, in one step.
+
+        The new one takes everything else from the old, its origin too, unless ``content`` says otherwise; a Cancelled one becomes
+        Scheduled. With a key that was used before, nothing happens and that activity is returned.
+        """
