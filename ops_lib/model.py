@@ -164,6 +164,14 @@ class Item:
     oddities: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a written item is, and its version now."""
+
+    item_id: str
+    change_key: str
+
+
 # ── what both sides can hold ─────────────────────────────────────────────────────────────────────────────────────────
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ops_lib.errors import MailboxError
-from ops_lib.model import Item, Kind, When, Window
+from ops_lib.model import Item, Kind, When, Window, Written
 
 STAMP_PROPERTY_SET = "8f6a1d0e-52c3-4b86-9f0a-d3b7c1e5a904"
 """Our own property set. The stamp is a named string property in it, so that nobody else's data is touched."""
@@ -73,14 +73,6 @@ class ItemUpdate:
     change_key: str
     kind: Kind
     content: ItemContent
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """Where a written item is, and its version now."""
-
-    item_id: str
-    change_key: str
 
 
 class Mailbox(Protocol):

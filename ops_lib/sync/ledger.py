@@ -1,0 +1,514 @@
+"""What both sides agreed last time: links, intents, reading positions, retries, runs. All of it in the workspace's database.
+
+A `Ledger` is bound to one connection, so that what belongs together is written in one transaction, the CRM's row included.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ops_lib.database import tables as t
+from ops_lib.model import Entry, Intent, Item, Kind, Link, LinkState, Origin, Process, Written
+from ops_lib.sync.mapping import entry_as_json, entry_from_json
+
+MAX_ATTEMPTS = 4
+"""How often one item is tried before it is set aside (T2)."""
+
+PAUSES = (timedelta(0), timedelta(minutes=15), timedelta(hours=1))
+"""How long to wait before the second, third and fourth try of an item that was refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """How far an account has been read on both sides."""
+
+    crm_version: int = 0
+    calendar_state: str = ""
+    tasks_state: str = ""
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    policy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Something to be looked at again: ``key`` is ``activity:ID`` or ``item:ID``."""
+
+    key: str
+    kind: Kind
+    attempts: int
+    next_at: datetime
+    is_set_aside: bool
+    response_code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one change; a row of the run's record."""
+
+    action: str
+    side: str
+    kind: str
+    key: str
+    outcome: str
+    reason: str
+    activity_id: str | None = None
+    item_id: str = ""
+    response_code: str = ""
+    before: Entry | None = None
+    after: Entry | None = None
+    loser: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Where an account's process stands: one of the 13 statuses, since when, and on what evidence."""
+
+    account_id: str
+    process: Process
+    status: str
+    sub_cause: str = ""
+    since: datetime
+    last_success: datetime | None = None
+    attempts: int = 0
+    response_code: str = ""
+    evidence: str = ""
+
+
+class Ledger:
+    """The ledger over one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    # ── whose stamps are ours ────────────────────────────────────────────────────────────────────────────────────────
+    def crm_id(self) -> str:
+        """Twelve hexadecimal digits that tell this CRM's stamps from another's; made once per database."""
+        rows = (
+            self._connection.execute(select(t.properties.c.value).where(t.properties.c.name == "crm_id"))
+            .scalars()
+            .all()
+        )
+        if rows:
+            return str(rows[0])
+        self._insert_or_ignore(t.properties, {"name": "crm_id", "value": uuid.uuid4().hex[:12]})
+        return str(
+            self._connection.execute(select(t.properties.c.value).where(t.properties.c.name == "crm_id")).scalar_one()
+        )
+
+    # ── links ────────────────────────────────────────────────────────────────────────────────────────────────────────
+    def links(
+        self, account_id: str, states: Collection[LinkState] = (LinkState.ACTIVE, LinkState.RESTING, LinkState.REPLACED)
+    ) -> list[Link]:
+        """The account's links that are not history, oldest first."""
+        c = t.links.c
+        rows = self._connection.execute(
+            select(t.links)
+            .where(c.account_id == int(account_id), c.state.in_([state.value for state in states]))
+            .order_by(c.id)
+        )
+        return [_link(row._mapping) for row in rows]
+
+    def add_link(
+        self,
+        account_id: str,
+        activity_id: str,
+        agreed: Entry,
+        written: Written,
+        *,
+        crm_version: int,
+        uid: str = "",
+        original_start: datetime | None = None,
+        stamp: str = "",
+    ) -> None:
+        """Pair an activity with an item, both holding ``agreed``."""
+        self._connection.execute(
+            insert(t.links).values(
+                account_id=int(account_id),
+                activity_id=int(activity_id),
+                origin=agreed.origin.value,
+                kind=agreed.kind.value,
+                item_id=written.item_id,
+                change_key=written.change_key,
+                uid=uid,
+                original_start=original_start,
+                stamp=stamp,
+                agreed=entry_as_json(agreed),
+                crm_version=crm_version,
+                state=LinkState.ACTIVE.value,
+            )
+        )
+
+    def agree(
+        self,
+        link: Link,
+        agreed: Entry,
+        *,
+        written: Written | None = None,
+        item: Item | None = None,
+        activity_id: str | None = None,
+        crm_version: int | None = None,
+    ) -> None:
+        """Record what both sides hold now, and where the item and its activity are."""
+        values: dict[str, Any] = {
+            "agreed": entry_as_json(agreed),
+            "kind": agreed.kind.value,
+            "state": LinkState.ACTIVE.value,
+        }
+        if item is not None:
+            values |= {"item_id": item.item_id, "change_key": item.change_key}
+            if item.uid:
+                values |= {"uid": item.uid, "original_start": item.original_start}
+        if written is not None:
+            values |= {"item_id": written.item_id, "change_key": written.change_key}
+        if activity_id is not None:
+            values["activity_id"] = int(activity_id)
+        if crm_version is not None:
+            values["crm_version"] = crm_version
+        self._connection.execute(update(t.links).where(t.links.c.id == link.link_id).values(values))
+
+    def set_link_state(self, link_ids: Iterable[int], state: LinkState) -> None:
+        ids = list(link_ids)
+        if ids:
+            self._connection.execute(update(t.links).where(t.links.c.id.in_(ids)).values(state=state.value))
+
+    # ── intents ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    def intend(self, account_id: str, creates: Sequence[tuple[str, str, Entry]], now: datetime) -> None:
+        """Write down creates before they are sent: activity id, stamp, and what is made. An earlier open intent of an activity is abandoned."""
+        if not creates:
+            return
+        activity_ids = [int(activity_id) for activity_id, _, _ in creates]
+        self._connection.execute(
+            update(t.intents)
+            .where(t.intents.c.activity_id.in_(activity_ids), t.intents.c.state == "open")
+            .values(state="abandoned")
+        )
+        self._connection.execute(
+            insert(t.intents),
+            [
+                {
+                    "account_id": int(account_id),
+                    "activity_id": int(activity_id),
+                    "stamp": stamp,
+                    "entry": entry_as_json(entry),
+                    "state": "open",
+                    "created_at": now,
+                }
+                for activity_id, stamp, entry in creates
+            ],
+        )
+
+    def open_intents(self, account_id: str) -> list[Intent]:
+        """Creates that were begun and whose end nobody recorded."""
+        c = t.intents.c
+        rows = self._connection.execute(
+            select(t.intents).where(c.account_id == int(account_id), c.state == "open").order_by(c.id)
+        )
+        return [_intent(row._mapping) for row in rows]
+
+    def intents_with(self, stamps: Collection[str]) -> list[Intent]:
+        """The intents that made these stamps, whatever became of them."""
+        if not stamps:
+            return []
+        rows = self._connection.execute(
+            select(t.intents).where(t.intents.c.stamp.in_(list(stamps))).order_by(t.intents.c.id)
+        )
+        return [_intent(row._mapping) for row in rows]
+
+    def settle_intents(self, stamps: Iterable[str], state: str) -> None:
+        """Record what became of creates: ``done`` or ``abandoned``."""
+        wanted = list(stamps)
+        if wanted:
+            self._connection.execute(update(t.intents).where(t.intents.c.stamp.in_(wanted)).values(state=state))
+
+    # ── how far was read ─────────────────────────────────────────────────────────────────────────────────────────────
+    def position(self, account_id: str) -> Position:
+        row = self._connection.execute(
+            select(t.reading_positions).where(t.reading_positions.c.account_id == int(account_id))
+        ).one_or_none()
+        if row is None:
+            return Position()
+        m = row._mapping
+        return Position(
+            crm_version=m["crm_version"],
+            calendar_state=m["calendar_state"],
+            tasks_state=m["tasks_state"],
+            window_start=m["window_start"],
+            window_end=m["window_end"],
+            policy=m["policy"],
+        )
+
+    def set_position(self, account_id: str, position: Position) -> None:
+        values = {
+            "crm_version": position.crm_version,
+            "calendar_state": position.calendar_state,
+            "tasks_state": position.tasks_state,
+            "window_start": position.window_start,
+            "window_end": position.window_end,
+            "policy": position.policy,
+        }
+        self._upsert(t.reading_positions, {"account_id": int(account_id)}, values)
+
+    # ── series ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    def series(self, account_id: str) -> dict[str, str]:
+        """The masters that were seen: item id → UID."""
+        c = t.series.c
+        rows = self._connection.execute(select(c.item_id, c.uid).where(c.account_id == int(account_id)))
+        return {row.item_id: row.uid for row in rows}
+
+    def set_series(self, account_id: str, masters: Iterable[Item]) -> None:
+        for master in masters:
+            self._upsert(
+                t.series,
+                {"account_id": int(account_id), "item_id": master.item_id},
+                {"uid": master.uid, "change_key": master.change_key},
+            )
+
+    def forget_series(self, account_id: str, item_ids: Collection[str]) -> None:
+        if item_ids:
+            self._connection.execute(
+                delete(t.series).where(t.series.c.account_id == int(account_id), t.series.c.item_id.in_(list(item_ids)))
+            )
+
+    # ── retries ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    def retries(self, account_id: str) -> list[Retry]:
+        """What is to be looked at again, and what was set aside."""
+        c = t.retries.c
+        rows = self._connection.execute(
+            select(t.retries).where(c.account_id == int(account_id)).order_by(c.next_at, c.key)
+        )
+        return [
+            Retry(
+                key=row.key,
+                kind=Kind(row.kind),
+                attempts=row.attempts,
+                next_at=row.next_at,
+                is_set_aside=row.is_set_aside,
+                response_code=row.response_code,
+                reason=row.reason,
+            )
+            for row in rows
+        ]
+
+    def retry_later(
+        self,
+        account_id: str,
+        key: str,
+        kind: Kind,
+        *,
+        attempts: int,
+        now: datetime,
+        response_code: str = "",
+        reason: str = "",
+    ) -> None:
+        """Look at it again: at once where the failure was not the item's own (``attempts`` 0), else with growing pauses, four times at most."""
+        pause = PAUSES[min(attempts, len(PAUSES)) - 1] if attempts else timedelta(0)
+        values = {
+            "kind": kind.value,
+            "attempts": attempts,
+            "next_at": now + pause,
+            "is_set_aside": attempts >= MAX_ATTEMPTS,
+            "response_code": response_code,
+            "reason": reason,
+        }
+        self._upsert(t.retries, {"account_id": int(account_id), "key": key}, values)
+
+    def forget_retries(self, account_id: str, keys: Collection[str]) -> None:
+        if keys:
+            self._connection.execute(
+                delete(t.retries).where(t.retries.c.account_id == int(account_id), t.retries.c.key.in_(list(keys)))
+            )
+
+    # ── leases: one cycle at a time per account (Y8) ─────────────────────────────────────────────────────────────────
+    def take_lease(self, account_id: str, owner: str, seconds: float) -> bool:
+        """Take the account for so long, by the real clock; false where another worker holds it and is not known to be dead."""
+        now = datetime.now(UTC)
+        row = self._connection.execute(
+            select(t.leases).where(t.leases.c.account_id == int(account_id)).with_for_update()
+        ).one_or_none()
+        until = now + timedelta(seconds=seconds)
+        if row is None:
+            return self._insert_or_ignore(
+                t.leases, {"account_id": int(account_id), "owner": owner, "token": 1, "until": until}
+            )
+        if row.owner != owner and row.until > now and not is_dead(row.owner):
+            return False
+        changed = self._connection.execute(
+            update(t.leases)
+            .where(t.leases.c.account_id == int(account_id), t.leases.c.token == row.token)
+            .values(owner=owner, token=row.token + 1, until=until)
+        )
+        return changed.rowcount == 1
+
+    def keep_lease(self, account_id: str, owner: str, seconds: float) -> bool:
+        """Hold on to it; false where it was taken over meanwhile."""
+        until = datetime.now(UTC) + timedelta(seconds=seconds)
+        changed = self._connection.execute(
+            update(t.leases)
+            .where(t.leases.c.account_id == int(account_id), t.leases.c.owner == owner)
+            .values(until=until)
+        )
+        return changed.rowcount == 1
+
+    def release_lease(self, account_id: str, owner: str) -> None:
+        self._connection.execute(
+            delete(t.leases).where(t.leases.c.account_id == int(account_id), t.leases.c.owner == owner)
+        )
+
+    # ── statuses ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    def status(self, account_id: str, process: Process) -> Status | None:
+        c = t.account_statuses.c
+        row = self._connection.execute(
+            select(t.account_statuses).where(c.account_id == int(account_id), c.process == process)
+        ).one_or_none()
+        return None if row is None else Status(**{**row._mapping, "account_id": str(row.account_id)})
+
+    def set_status(self, status: Status) -> None:
+        values = {
+            "status": status.status,
+            "sub_cause": status.sub_cause,
+            "since": status.since,
+            "last_success": status.last_success,
+            "attempts": status.attempts,
+            "response_code": status.response_code,
+            "evidence": status.evidence,
+        }
+        self._upsert(t.account_statuses, {"account_id": int(status.account_id), "process": status.process}, values)
+
+    # ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+    def begin_run(self, kind: str, now: datetime) -> int:
+        result = self._connection.execute(insert(t.runs).values(kind=kind, started_at=now, outcome="running"))
+        assert result.inserted_primary_key is not None
+        return int(result.inserted_primary_key[0])
+
+    def end_run(self, run_id: int, now: datetime, outcome: str) -> None:
+        self._connection.execute(update(t.runs).where(t.runs.c.id == run_id).values(finished_at=now, outcome=outcome))
+
+    def record_account(
+        self,
+        run_id: int,
+        account_id: str,
+        *,
+        started_at: datetime,
+        outcome: str,
+        counts: dict[str, Any],
+        requests: int,
+        seconds: float,
+        status: str,
+        response_code: str,
+        message: str,
+    ) -> None:
+        values = {
+            "started_at": started_at,
+            "outcome": outcome,
+            "counts": counts,
+            "requests": requests,
+            "seconds": round(seconds, 3),
+            "status": status,
+            "response_code": response_code,
+            "message": message,
+        }
+        self._upsert(t.run_accounts, {"run_id": run_id, "account_id": int(account_id)}, values)
+
+    def record_items(self, run_id: int, account_id: str, outcomes: Sequence[Outcome], now: datetime) -> None:
+        if not outcomes:
+            return
+        self._connection.execute(
+            insert(t.run_items),
+            [
+                {
+                    "run_id": run_id,
+                    "account_id": int(account_id),
+                    "at": now,
+                    "action": o.action,
+                    "side": o.side,
+                    "kind": o.kind,
+                    "key": o.key,
+                    "activity_id": int(o.activity_id) if o.activity_id is not None else None,
+                    "item_id": o.item_id,
+                    "outcome": o.outcome,
+                    "reason": o.reason,
+                    "response_code": o.response_code,
+                    "before": entry_as_json(o.before) if o.before else None,
+                    "after": entry_as_json(o.after) if o.after else None,
+                    "loser": entry_as_json(o.loser) if o.loser else None,
+                }
+                for o in outcomes
+            ],
+        )
+
+    # ── both databases ───────────────────────────────────────────────────────────────────────────────────────────────
+    def _upsert(self, table: Any, key: dict[str, Any], values: dict[str, Any]) -> None:
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(table).values({**key, **values})
+        self._connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+
+    def _insert_or_ignore(self, table: Any, values: dict[str, Any]) -> bool:
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        return self._connection.execute(dialect.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+
+
+def this_worker() -> str:
+    """Who holds a lease: machine, process and when that process began, so that a dead holder can be told from a new one with its number."""
+    return f"{socket.gethostname()}/{os.getpid()}/{_began(os.getpid())}/{uuid.uuid4().hex[:8]}"
+
+
+def is_dead(owner: str) -> bool:
+    """Whether the holder is a process of this machine that no longer runs. A holder elsewhere is alive until its lease ends."""
+    machine, pid, began, _ = owner.rsplit("/", 3)
+    return machine == socket.gethostname() and _began(int(pid)) != began
+
+
+def _began(pid: int) -> str:
+    """When a process began, as the system counts; empty where it is not running (or this system does not say)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:  # noqa: PTH123  # a kernel file, not a path of ours
+            return stat.read().rpartition(")")[2].split()[19]
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except OSError:
+        return "?"
+    return "?"
+
+
+def _link(m: Any) -> Link:
+    return Link(
+        link_id=m["id"],
+        account_id=str(m["account_id"]),
+        activity_id=str(m["activity_id"]),
+        origin=Origin(m["origin"]),
+        kind=Kind(m["kind"]),
+        item_id=m["item_id"],
+        change_key=m["change_key"],
+        uid=m["uid"],
+        original_start=m["original_start"],
+        stamp=m["stamp"],
+        agreed=entry_from_json(m["agreed"]),
+        crm_version=m["crm_version"],
+        state=LinkState(m["state"]),
+    )
+
+
+def _intent(m: Any) -> Intent:
+    return Intent(
+        intent_id=m["id"],
+        account_id=str(m["account_id"]),
+        activity_id=str(m["activity_id"]),
+        stamp=m["stamp"],
+        entry=entry_from_json(m["entry"]),
+        state=m["state"],
+    )
