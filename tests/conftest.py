@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.databases import database, database_url, postgres_database_url, sqlite_database
+from tests.support.databases import database, database_url, postgres_databases, prepared_sqlite, sqlite_database
 
-__all__ = ["database", "database_url", "postgres_database_url", "sqlite_database"]
+__all__ = ["database", "database_url", "postgres_databases", "prepared_sqlite", "sqlite_database"]

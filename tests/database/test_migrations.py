@@ -31,7 +31,7 @@ def test_partial_indexes_are_made(database: Database) -> None:
     with database.read() as connection:
         indexes = {index["name"]: index for index in inspect(connection).get_indexes("links")}
     options = indexes["ux_links_activity"]["dialect_options"]
-    assert "ended" in str(options.get("sqlite_where", options.get("postgresql_where")))
+    assert "resting" in str(options.get("sqlite_where", options.get("postgresql_where")))
 
 
 def test_the_list_of_revisions_is_the_folder() -> None:

@@ -1,8 +1,12 @@
-"""Databases for tests: ``database`` is an empty one on SQLite and again on PostgreSQL; ``sqlite_database`` is quicker."""
+"""Databases for tests: ``database`` has the schema and nothing in it, on SQLite and again on PostgreSQL.
+
+``database_url`` is one without even the schema; ``sqlite_database`` is for what does not touch a database's ways.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,32 +16,48 @@ from tests.support import postgres
 
 
 @pytest.fixture(scope="session")
-def postgres_database_url() -> Iterator[Callable[[], str]]:
-    """Makes an empty PostgreSQL database at each call; skips where no server can be started."""
+def postgres_databases() -> Iterator[postgres.Maker]:
+    """Makes databases on a PostgreSQL of this test process; skips where none can be started."""
     with postgres.server() as url:
-        yield postgres.database_maker(url)
+        yield postgres.Maker(url)
+
+
+@pytest.fixture(scope="session")
+def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file that has the schema, to be copied."""
+    path = tmp_path_factory.mktemp("prepared") / "syncops.db"
+    database = Database(f"sqlite:///{path}")
+    database.upgrade()
+    database.close()
+    return path
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, on each kind in turn."""
+    """The URL of an empty database without a schema, on each kind in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'syncops.db'}"
-    make: Callable[[], str] = request.getfixturevalue("postgres_database_url")
-    return make()
+    maker: postgres.Maker = request.getfixturevalue("postgres_databases")
+    return maker.make()
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """An empty database, on each kind in turn."""
-    database = Database(database_url)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A database with the schema and nothing in it, on each kind in turn."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_database")
+        return
+    maker: postgres.Maker = request.getfixturevalue("postgres_databases")
+    database = Database(maker.make(maker.prepared))
     yield database
     database.close()
 
 
 @pytest.fixture
-def sqlite_database(tmp_path: Path) -> Iterator[Database]:
-    """An empty SQLite database: for what does not touch the database's ways."""
-    database = Database(f"sqlite:///{tmp_path / 'syncops.db'}")
+def sqlite_database(tmp_path: Path, prepared_sqlite: Path) -> Iterator[Database]:
+    """A SQLite database with the schema and nothing in it."""
+    path = tmp_path / "syncops.db"
+    shutil.copy(prepared_sqlite, path)
+    database = Database(f"sqlite:///{path}")
     yield database
     database.close()

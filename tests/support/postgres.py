@@ -10,12 +10,15 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import NullPool, create_engine, make_url, text
+
+from ops_lib.database.engine import Database
 
 _numbers = itertools.count()
 
@@ -43,16 +46,26 @@ def server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def database_maker(server_url: str) -> Callable[[], str]:
-    """A function that makes an empty database on the server and returns its URL."""
-    administrator = create_engine(
-        make_url(server_url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
-    )
+class Maker:
+    """Makes empty databases on a server, and copies of one that was prepared once: a copy costs a tenth of the preparing."""
 
-    def make() -> str:
+    def __init__(self, server_url: str) -> None:
+        self._server_url = make_url(server_url).set(drivername="postgresql+psycopg")
+        self._administrator = create_engine(self._server_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+
+    def make(self, template: str = "template0") -> str:
+        """The URL of a new database, a copy of ``template``."""
         name = f"test_{next(_numbers)}"
-        with administrator.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        return make_url(server_url).set(database=name).render_as_string(hide_password=False)
+        with self._administrator.connect() as connection:
+            # A copy of the files is quicker here than writing all of them through the log.
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"))
+        return self._server_url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
 
-    return make
+    @cached_property
+    def prepared(self) -> str:
+        """The name of a database that has the schema, and nobody connected to it."""
+        url = self.make()
+        database = Database(url)
+        database.upgrade()
+        database.close()
+        return str(make_url(url).database)

@@ -30,6 +30,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_communities_name")),
     )
     op.create_table(
+        "properties",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_properties")),
+    )
+    op.create_table(
         "runs",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
@@ -181,7 +187,7 @@ def upgrade() -> None:
         sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("activity_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("stamp", sa.String(length=255), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("entry", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_intents_account_id")),
@@ -232,15 +238,15 @@ def upgrade() -> None:
             "ux_links_activity",
             ["activity_id"],
             unique=True,
-            sqlite_where=sa.text("state <> 'ended'"),
-            postgresql_where=sa.text("state <> 'ended'"),
+            sqlite_where=sa.text("state IN ('active', 'resting')"),
+            postgresql_where=sa.text("state IN ('active', 'resting')"),
         )
         batch_op.create_index(
             "ux_links_item",
             ["account_id", "item_id"],
             unique=True,
-            sqlite_where=sa.text("state <> 'ended'"),
-            postgresql_where=sa.text("state <> 'ended'"),
+            sqlite_where=sa.text("state IN ('active', 'resting')"),
+            postgresql_where=sa.text("state IN ('active', 'resting')"),
         )
 
     op.create_table(
@@ -254,6 +260,19 @@ def upgrade() -> None:
         sa.Column("policy", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_reading_positions_account_id")),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_reading_positions")),
+    )
+    op.create_table(
+        "retries",
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("is_set_aside", sa.Boolean(), nullable=False),
+        sa.Column("response_code", sa.String(length=128), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_retries_account_id")),
+        sa.PrimaryKeyConstraint("account_id", "key", name=op.f("pk_retries")),
     )
     op.create_table(
         "run_accounts",
