@@ -1,0 +1,244 @@
+"""Hosts: the connections to Exchange organisations, and which one serves a community.
+
+The parts that belong together are checked together: what a way of signing in needs, what an access type needs. Nothing here
+talks to a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from ops_lib.access import checks, secrets
+from ops_lib.crm.directory import Directory, choice, text_of
+from ops_lib.crm.rows import number
+from ops_lib.database.tables import host_activity_types, hosts
+from ops_lib.errors import InputError, NotThere
+from ops_lib.model import Host, Policy, Reschedule
+
+ALL_COMMUNITIES = "all"
+INBOUND_TYPE = "Appointment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostInput:
+    """What a person enters for a host; ``None`` is the default (adding) or what it was (editing). Names, not ids."""
+
+    url: str | None = None
+    auth: str | None = None
+    access: str | None = None
+    version: str | None = None
+    community: str | None = None  # "all", or a community's name
+    service_user: str | None = None
+    secret: str | None = None  # a reference: `secrets.env_reference`, `secrets.file_reference`
+    tenant_id: str | None = None
+    client_id: str | None = None
+    authority: str | None = None
+    types: Sequence[str] | None = None  # default: the face-to-face types
+    inbound_type: str | None = None  # made when it is missing
+    all_day_tasks: bool | None = None
+    send_email: bool | None = None
+    ca_bundle: str | None = None
+    reschedule: str | None = None
+    conflict: str | None = None
+
+
+class Hosts:
+    """The hosts within one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._directory = Directory(connection)
+
+    def all(self) -> list[Host]:
+        """All hosts, by name."""
+        types: dict[int, set[str]] = {}
+        for row in self._connection.execute(select(host_activity_types)):
+            types.setdefault(row.host_id, set()).add(str(row.type_id))
+        rows = self._connection.execute(select(hosts).order_by(hosts.c.name))
+        return [_host(row, types.get(row.id, set())) for row in rows]
+
+    def find(self, name: str) -> Host | None:
+        """The host of that name, compared without case."""
+        wanted = name.strip().casefold()
+        return next((host for host in self.all() if host.name.casefold() == wanted), None)
+
+    def get(self, name: str) -> Host:
+        """The host of that name. **Raises** `NotThere` that lists those there are."""
+        found = self.find(name)
+        if found is None:
+            known = ", ".join(host.name for host in self.all()) or "none"
+            raise NotThere(f"there is no host {name} (known: {known})", fix="syncops host add makes one.")
+        return found
+
+    def by_id(self, host_id: str) -> Host:
+        """The host with that id. **Raises** `NotThere`."""
+        for host in self.all():
+            if host.host_id == host_id:
+                return host
+        raise NotThere(f"there is no host {host_id}")
+
+    def serving(self, community_ids: Collection[str]) -> list[Host]:
+        """The hosts for somebody of these communities: their communities' own, and where there is none the company's (H2)."""
+        known = self.all()
+        own = [host for host in known if host.community_id in community_ids]
+        return own or [host for host in known if host.community_id is None]
+
+    def add(self, name: str, entered: HostInput) -> Host:
+        """Add a host. **Raises** `InputError` when the name is taken or what was entered cannot be."""
+        name = text_of(name, "a host's name")
+        if self.find(name) is not None:
+            raise InputError(f"there is a host {name} already", fix=f"syncops host edit {name} changes it.")
+        auth = choice(entered.auth or "basic", checks.AUTHS, "a way of signing in")
+        is_office_365 = auth.startswith("oauth") or checks.version(entered.version or "2016") == "Office 365"
+        url = entered.url or (checks.OFFICE_365_URL if is_office_365 else None)
+        if url is None:
+            raise InputError("a host on premises needs its URL", subject=name, fix="give --url; it ends in .asmx.")
+        columns = {
+            "version": "Office 365" if checks.OFFICE_365_URL.lower() == url.lower() else "2016",
+            "access": "impersonation",
+            "inbound_type_id": self._inbound_type(entered.inbound_type or INBOUND_TYPE),
+        } | self._columns(entered)
+        columns |= {"name": name, "protocol": "ews", "auth": auth, "url": checks.ews_url(url)}
+        unset = dict.fromkeys(("service_user", "secret", "tenant_id", "client_id"), "")
+        _check_together(unset | columns)
+        host_id = self._connection.execute(insert(hosts).values(columns).returning(hosts.c.id)).scalar_one()
+        self._set_types(host_id, self._type_ids(entered.types))
+        return self.get(name)
+
+    def edit(self, name: str, entered: HostInput) -> Host:
+        """Change what is given and keep the rest, the accounts too (H3). **Raises** `NotThere`, `InputError`."""
+        host = self.get(name)
+        columns = self._columns(entered)
+        held = self._connection.execute(select(hosts).where(hosts.c.id == number(host.host_id))).one()._asdict()
+        _check_together(held | columns)
+        if columns:
+            self._connection.execute(update(hosts).where(hosts.c.id == number(host.host_id)).values(columns))
+        if entered.types is not None:
+            self._set_types(held["id"], self._type_ids(entered.types))
+        return self.get(name)
+
+    # ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────
+    def _columns(self, entered: HostInput) -> dict[str, Any]:
+        """The columns of what was entered, each checked by itself."""
+        columns: dict[str, Any] = {}
+        if entered.url is not None:
+            columns["url"] = checks.ews_url(entered.url)
+        if entered.auth is not None:
+            columns["auth"] = choice(entered.auth, checks.AUTHS, "a way of signing in")
+        if entered.access is not None:
+            columns["access"] = choice(entered.access, checks.ACCESSES, "an access type")
+        if entered.version is not None:
+            columns["version"] = checks.version(entered.version)
+        if entered.community is not None:
+            columns["community_id"] = self._community_id(entered.community)
+        if entered.service_user is not None:
+            columns["service_user"] = entered.service_user.strip()
+        if entered.secret is not None:
+            columns["secret"] = entered.secret
+        if entered.tenant_id is not None:
+            columns["tenant_id"] = checks.guid(entered.tenant_id, "tenant id") if entered.tenant_id else ""
+        if entered.client_id is not None:
+            columns["client_id"] = checks.guid(entered.client_id, "client id") if entered.client_id else ""
+        if entered.authority is not None:
+            columns["authority"] = checks.authority_url(entered.authority) if entered.authority else ""
+        if entered.inbound_type is not None:
+            columns["inbound_type_id"] = self._inbound_type(entered.inbound_type)
+        if entered.ca_bundle is not None:
+            columns["ca_bundle"] = checks.ca_bundle(entered.ca_bundle) if entered.ca_bundle else ""
+        if entered.reschedule is not None:
+            columns["reschedule"] = choice(entered.reschedule, get_args(Reschedule), "a rule for rescheduling")
+        if entered.conflict is not None:
+            columns["conflict"] = choice(entered.conflict, get_args(Policy), "a rule for conflicts")
+        for name in ("all_day_tasks", "send_email"):
+            if getattr(entered, name) is not None:
+                columns[name] = getattr(entered, name)
+        return columns
+
+    def _community_id(self, name: str) -> int | None:
+        if name.strip().casefold() in (ALL_COMMUNITIES, "all communities"):
+            return None
+        return int(self._directory.community(name).community_id)
+
+    def _inbound_type(self, name: str) -> int:
+        return int(self._directory.add_activity_type(name).type_id)
+
+    def _type_ids(self, names: Sequence[str] | None) -> set[int]:
+        if names is None:
+            return {int(each.type_id) for each in self._directory.activity_types() if each.is_face_to_face}
+        return {int(self._directory.activity_type(name).type_id) for name in names if name.strip()}
+
+    def _set_types(self, host_id: int, type_ids: Collection[int]) -> None:
+        self._connection.execute(delete(host_activity_types).where(host_activity_types.c.host_id == host_id))
+        rows = [{"host_id": host_id, "type_id": type_id} for type_id in sorted(type_ids)]
+        if rows:
+            self._connection.execute(insert(host_activity_types), rows)
+
+
+def _check_together(columns: dict[str, Any]) -> None:
+    """Refuse what each by itself is possible and together is not."""
+    subject, auth, access, secret = columns["name"], columns["auth"], columns["access"], columns["secret"]
+    if auth in ("basic", "ntlm"):
+        if access == "direct" and secret:
+            raise InputError(
+                "with access direct every account signs in with its own password, and none acts for the others",
+                subject=subject,
+                fix="give the passwords with syncops account add --password-env, or use --access impersonation.",
+            )
+        if access != "direct" and not columns["service_user"]:
+            raise InputError("the service account's name is missing", subject=subject, fix="give --service-user.")
+        if access != "direct" and not secret:
+            raise InputError(
+                "the service account's password is missing",
+                subject=subject,
+                fix="give --password-env or --password-file.",
+            )
+    else:
+        for name, option in (("tenant_id", "--tenant-id"), ("client_id", "--client-id")):
+            if not columns[name]:
+                raise InputError(
+                    f"signing in with {auth} needs a {name.replace('_', ' ')}", subject=subject, fix=f"give {option}."
+                )
+    if auth == "oauth-app":
+        if access != "impersonation":
+            raise InputError(
+                f"an app signs in as nobody, so it can only impersonate: access {access} is not possible",
+                subject=subject,
+                fix="use --access impersonation, or another --auth.",
+            )
+        if not secret:
+            raise InputError("the client secret is missing", subject=subject, fix="give --secret-env or --secret-file.")
+    if auth.startswith("oauth") and secret:
+        try:
+            value = secrets.resolve(secret)
+        except InputError:
+            return  # not there now: whoever signs in is told
+        checks.client_secret(value)
+
+
+def _host(row: Row[Any], type_ids: Collection[str]) -> Host:
+    return Host(
+        host_id=str(row.id),
+        name=row.name,
+        url=row.url,
+        auth=row.auth,
+        access=row.access,
+        version=row.version,
+        community_id=None if row.community_id is None else str(row.community_id),
+        service_user=row.service_user,
+        secret=row.secret,
+        tenant_id=row.tenant_id,
+        client_id=row.client_id,
+        authority=row.authority,
+        type_ids=frozenset(type_ids),
+        inbound_type_id=str(row.inbound_type_id),
+        all_day_tasks=row.all_day_tasks,
+        send_email=row.send_email,
+        ca_bundle=row.ca_bundle,
+        reschedule=row.reschedule,
+        conflict=row.conflict,
+        protocol=row.protocol,
+    )

@@ -1,0 +1,216 @@
+"""A workspace: settings, database and clock, opened once and handed down.
+
+It is a folder with `syncops.toml`. `syncops init DIR` makes one; commands find it by ``--workspace``, by ``SYNCOPS_WORKSPACE``, or
+by standing in it.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from ops_lib.crm.directory import Directory, zone_name
+from ops_lib.database.engine import Database
+from ops_lib.errors import InputError, WorkspaceError
+
+SETTINGS_FILE = "syncops.toml"
+DATABASE_VARIABLE = "SYNCOPS_DATABASE_URL"
+WORKSPACE_VARIABLE = "SYNCOPS_WORKSPACE"
+NOW_VARIABLE = "SYNCOPS_NOW"
+
+
+class Settings(BaseModel):
+    """What `syncops.toml` holds. A key that is not listed here is an error: a misspelt setting would be silently without effect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    database_url: str = Field(default="sqlite:///syncops.db", repr=False)
+    crm_url: str = "https://crm.example"
+    default_time_zone: str = "UTC"
+    request_timeout_seconds: float = Field(default=120, gt=0, le=3600)
+
+    @field_validator("crm_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        if not value.startswith(("https://", "http://")):
+            raise ValueError("must begin with https:// (or http://)")
+        return value.rstrip("/")
+
+    @field_validator("default_time_zone")
+    @classmethod
+    def _is_time_zone(cls, value: str) -> str:
+        try:
+            return zone_name(value)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+
+class Workspace:
+    """One customer's settings, database and clock."""
+
+    def __init__(self, path: Path, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self.path = path
+        self.settings = settings
+        self.clock = clock
+        self.database = Database(_absolute(settings.database_url, path))
+
+    def __repr__(self) -> str:
+        return f"Workspace({str(self.path)!r})"
+
+    @classmethod
+    def open(cls, path: Path | str | None = None) -> Workspace:
+        """The workspace at ``path``, or where ``SYNCOPS_WORKSPACE`` or the current folder says.
+
+        The database is opened, and brought up to date, when it is first used. **Raises** `WorkspaceError`, `InputError`.
+        """
+        folder = _folder(path)
+        return cls(folder, _settings(folder), clock_of(os.environ.get(NOW_VARIABLE, "")))
+
+    @classmethod
+    def create(cls, path: Path | str, database_url: str | None = None) -> Workspace:
+        """Make the folder, its settings, its database and the usual activity types; on a workspace, add what is missing.
+
+        **Raises** `WorkspaceError` for a folder that holds anything else.
+        """
+        folder = Path(path).expanduser().absolute()
+        file = folder / SETTINGS_FILE
+        if not file.exists():
+            if folder.exists() and not folder.is_dir():
+                raise WorkspaceError("this is a file", subject=str(folder), fix="name a folder that is new or empty.")
+            if folder.is_dir() and any(folder.iterdir()):
+                raise WorkspaceError(
+                    "the folder holds other things already",
+                    subject=str(folder),
+                    fix="name a folder that is new or empty.",
+                )
+            _write_settings(folder, database_url)
+        elif database_url is not None and _settings(folder, environment={}).database_url != database_url:
+            raise WorkspaceError(
+                "the workspace has another database already",
+                subject=str(file),
+                fix="change database_url there, or make a workspace in another folder.",
+            )
+        workspace = cls.open(folder)
+        with workspace.database.begin() as connection:
+            Directory(connection).add_usual_activity_types()
+        return workspace
+
+    def now(self) -> datetime:
+        """The present moment, aware and in UTC; fixed where ``SYNCOPS_NOW`` says so."""
+        return self.clock()
+
+    def zone(self, name: str = "") -> ZoneInfo:
+        """The time zone of that name, or the workspace's own."""
+        return ZoneInfo(name or self.settings.default_time_zone)
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def clock_of(fixed: str) -> Callable[[], datetime]:
+    """The system's clock, or one that stands still at ``fixed`` (ISO 8601 with a zone). **Raises** `InputError`."""
+    if not fixed:
+        return lambda: datetime.now(UTC)
+    try:
+        instant = datetime.fromisoformat(fixed)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise InputError(
+            f"{fixed} is no moment",
+            subject=NOW_VARIABLE,
+            fix="write it as 2026-11-23T09:00:00Z, or unset the variable.",
+        )
+    moment = instant.astimezone(UTC)
+    return lambda: moment
+
+
+def _folder(path: Path | str | None) -> Path:
+    given = path or os.environ.get(WORKSPACE_VARIABLE)
+    folder = Path(given or ".").expanduser().absolute()
+    if not (folder / SETTINGS_FILE).is_file():
+        raise WorkspaceError(
+            f"{folder} is no workspace: it has no {SETTINGS_FILE}",
+            fix="syncops init DIR makes one; --workspace DIR or SYNCOPS_WORKSPACE chooses one.",
+        )
+    return folder
+
+
+def _settings(folder: Path, environment: dict[str, str] | None = None) -> Settings:
+    file = folder / SETTINGS_FILE
+    try:
+        read = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WorkspaceError(f"this is no TOML: {error}", subject=str(file), fix="correct that line.") from None
+    except OSError as error:
+        raise WorkspaceError(f"cannot be read ({error.strerror})", subject=str(file)) from None
+    override = (os.environ if environment is None else environment).get(DATABASE_VARIABLE)
+    if override:
+        read["database_url"] = override
+    try:
+        return Settings.model_validate(read)
+    except ValidationError as error:
+        # Field and reason, never the value: a database URL may hold a password.
+        faults = "; ".join(
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_input=False)
+        )
+        known = ", ".join(Settings.model_fields)
+        raise WorkspaceError(faults, subject=str(file), fix=f"correct it; the settings are {known}.") from None
+
+
+def _absolute(url: str, folder: Path) -> str:
+    """A SQLite file is named relative to the workspace, wherever the command is started from."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return url  # `Database` says what is wrong with it
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        return url
+    return parsed.set(database=str(folder / parsed.database)).render_as_string(hide_password=False)
+
+
+def _write_settings(folder: Path, database_url: str | None) -> None:
+    Database(_absolute(database_url or "sqlite:///syncops.db", folder))  # refuse a bad URL before anything is written
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / SETTINGS_FILE
+        file.touch(mode=0o600)  # the URL may hold a password
+        file.write_text(
+            _TEMPLATE.replace("DATABASE_URL", _toml(database_url or "sqlite:///syncops.db")), encoding="utf-8"
+        )
+    except OSError as error:
+        raise WorkspaceError(
+            f"the folder cannot be made ({error.strerror})",
+            subject=str(folder),
+            fix="name another, or make it writable.",
+        ) from None
+
+
+def _toml(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_TEMPLATE = """\
+# A syncops workspace. Times of users without a zone of their own are shown in default_time_zone.
+
+# SQLite in this folder, or PostgreSQL: postgresql://USER@HOST/DATABASE
+# SYNCOPS_DATABASE_URL in the environment goes before this, and is the better place for a password.
+database_url = DATABASE_URL
+
+# The CRM's web address: links in Outlook lead to {crm_url}/activity/ID and {crm_url}/individual/ID.
+crm_url = "https://crm.example"
+
+# An IANA name, such as "America/New_York". Communities and users may have their own.
+default_time_zone = "UTC"
+
+# How long one request to Exchange may take.
+request_timeout_seconds = 120
+"""
