@@ -10,6 +10,7 @@
     ├── SandboxError            the sandbox was asked for something it cannot do
     └── MailboxError            a mail server, or what stands before it, did not do what was asked
         ├── Unreachable             no name, no connection, no TLS
+        │   └── WrongUrl                something answers there, but no Exchange Web Service (404, a redirect)
         ├── SignInRefused           401, a refused token, a locked account
         ├── AccessRefused           signed in, but not allowed: impersonation, folder, item, policy (403)
         ├── MailboxMissing          the address has no mailbox there
@@ -96,6 +97,12 @@ class Unreachable(MailboxError):
     """No name, no connection, no TLS: nothing was sent."""
 
     transient = True
+
+
+class WrongUrl(Unreachable):
+    """Something answers at the URL, but no Exchange Web Service: 404, 405, a redirect. Nothing was done."""
+
+    transient = False
 
 
 class SignInRefused(MailboxError):

@@ -16,12 +16,12 @@ The contract in words; `tests/contract/` runs it against every implementation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ops_lib.errors import MailboxError
-from ops_lib.model import Item, Kind, When, Window, Written
+from ops_lib.model import Account, Host, Item, Kind, When, Window, Written
 
 STAMP_PROPERTY_SET = "8f6a1d0e-52c3-4b86-9f0a-d3b7c1e5a904"
 """Our own property set. The stamp is a named string property in it, so that nobody else's data is touched."""
@@ -76,9 +76,16 @@ class ItemUpdate:
 
 
 class Mailbox(Protocol):
-    address: str
-    requests: int
-    bytes_received: int
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def requests(self) -> int:
+        """How many were really sent, counting every try."""
+
+    @property
+    def bytes_received(self) -> int:
+        """The answers' bodies, as they came over the wire."""
 
     def changes(self, kind: Kind, sync_state: str = "") -> FolderChanges:
         """Everything since the state (empty: everything there is), all pages; without bodies and attendees.
@@ -101,8 +108,15 @@ class Mailbox(Protocol):
     def update(self, updates: Sequence[ItemUpdate]) -> list[Written | MailboxError]:
         """Change items; `ItemConflict` for one that changed since it was read, `ItemGone` for one that is no more."""
 
-    def delete(self, kind: Kind, item_ids: Sequence[str]) -> list[None | MailboxError]:
+    def delete(self, kind: Kind, item_ids: Sequence[str]) -> list[MailboxError | None]:
         """Remove items to Deleted Items; one that is gone already is done, not an error."""
 
     def master_of(self, item_ids: Sequence[str]) -> list[Item | MailboxError]:
         """The series masters of the given occurrences, with body."""
+
+
+def open_mailbox(host: Host, account: Account, secret: Callable[[str], str], timeout_seconds: float = 120.0) -> Mailbox:
+    """The mailbox of an account, over the host's protocol. Nothing is sent yet; ``secret`` gives the value of a secret's reference."""
+    from ops_lib.mailbox.ews.mailbox import EwsMailbox
+
+    return EwsMailbox(host, account, secret, timeout_seconds)

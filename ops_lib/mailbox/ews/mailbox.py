@@ -1,0 +1,354 @@
+"""`EwsMailbox`: the contract of `ops_lib.mailbox` over Exchange Web Services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import stamina
+from stamina.instrumentation import set_on_retry_hooks
+
+from ops_lib.errors import (
+    AnswerLost,
+    InputError,
+    ItemGone,
+    ItemRefused,
+    MailboxError,
+    MailboxMissing,
+    ServerBusy,
+    ServerFailed,
+    SignInRefused,
+)
+from ops_lib.mailbox import FolderChanges, ItemContent, ItemUpdate, View
+from ops_lib.mailbox.ews import answers, requests
+from ops_lib.mailbox.ews.answers import Element, Message, child, children, name_of, text_of
+from ops_lib.mailbox.ews.items import ITEM_ELEMENTS, item_of
+from ops_lib.mailbox.ews.transport import Transport
+from ops_lib.model import Account, AllDay, Host, Item, ItemType, Kind, Timed, Window, Written
+
+T = TypeVar("T")
+
+TRIES = 4
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 60.0
+"""Up to this a server's own pause is waited for. A longer one is not: the error goes up with its ``back_off_seconds``, and the account is
+due again after it. Asking earlier than told prolongs the throttling."""
+
+SMALL_BATCH = 10
+"""What is read again at once when the server had no time for a batch; Microsoft recommends ten."""
+
+SHORTEST_VIEW_SECONDS = 60.0
+LONGEST_RUN_OF_EMPTY_PAGES = 50
+
+_ABOUT_ALL = (ServerBusy, ServerFailed, SignInRefused, MailboxMissing)
+_SPLIT_CODES = frozenset({"ErrorExceededFindCountLimit", "ErrorCalendarViewRangeTooBig", "ErrorTimeoutExpired"})
+_NO_TIME_CODES = frozenset({"ErrorBatchProcessingStopped", "ErrorTimeoutExpired"})
+
+set_on_retry_hooks(())  # stamina would print each new try; ours are counted in ``requests``
+
+
+class EwsMailbox:
+    """One mailbox over EWS, with the rights of the host's access type. Used by one thread at a time; connections are shared by the host.
+
+    ``secret`` gives the value of a secret's reference. ``notes`` collects what the person in charge should know and nobody raised:
+    a time zone that Exchange has no name for.
+    """
+
+    def __init__(
+        self, host: Host, account: Account, secret: Callable[[str], str], timeout_seconds: float = 120.0
+    ) -> None:
+        self._transport = Transport(host, account, secret, timeout_seconds)
+        self.notes: list[str] = []
+        self._lists_masters = False
+
+    @property
+    def address(self) -> str:
+        return self._transport.address
+
+    @property
+    def requests(self) -> int:
+        return self._transport.requests
+
+    @property
+    def bytes_received(self) -> int:
+        return self._transport.bytes_received
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    def changes(self, kind: Kind, sync_state: str = "") -> FolderChanges:
+        items: dict[str, Item] = {}
+        deleted: dict[str, None] = {}
+        unreadable: list[MailboxError] = []
+        seen = {sync_state}
+        empty_pages = 0
+        while True:
+            message = self._one(requests.sync_folder_items(kind, self.address, sync_state))
+            state = text_of(child(message.element, "SyncState"))
+            if not state:
+                raise ServerFailed("the server gives no sync state", subject=self.address)
+            entries = children(message.element, "Changes")
+            for entry in entries:
+                self._take_change(entry, kind, items, deleted, unreadable)
+            empty_pages = 0 if entries else empty_pages + 1
+            if _is_last(child(message.element, "IncludesLastItemInRange"), default=len(entries) < requests.PAGE_SIZE):
+                return FolderChanges(list(items.values()), list(deleted), state, unreadable)
+            if state in seen or empty_pages > LONGEST_RUN_OF_EMPTY_PAGES:
+                error = ServerFailed(
+                    "the server says there are more changes, but its pages do not come to an end", subject=self.address,
+                    response_code="SyncFolderItems", fix="nothing: the next cycle tries again.",
+                )  # fmt: skip
+                error.transient = False
+                raise error
+            seen.add(state)
+            sync_state = state
+
+    def view(self, window: Window) -> View:
+        found: dict[str, Item] = {}
+        for element in self._view_elements(window):
+            if name_of(element) == "CalendarItem":
+                item = item_of(element, self.address)
+                found.setdefault(item.item_id, item)
+        self._lists_masters |= any(item.item_type is ItemType.MASTER for item in found.values())
+        items = [item for item in found.values() if item.item_type is ItemType.MASTER or touches(item, window)]
+        return View(items, is_expanded=not self._lists_masters)
+
+    def read(self, kind: Kind, item_ids: Sequence[str]) -> list[Item | MailboxError]:
+        return self._read_batches(item_ids, requests.BATCH_SIZE, lambda batch: requests.get_items(kind, batch))
+
+    def master_of(self, item_ids: Sequence[str]) -> list[Item | MailboxError]:
+        return self._read_batches(item_ids, requests.BATCH_SIZE, requests.get_masters)
+
+    def find_stamps(self, kind: Kind, stamps: Sequence[str]) -> dict[str, list[Item]]:
+        found: dict[str, dict[str, Item]] = {}
+        wanted = set(stamps)
+        for batch in _batches(sorted(wanted), requests.BATCH_SIZE):
+            unstamped: list[str] = []
+            for element in self._found_elements(kind, batch):
+                item = item_of(element, self.address)
+                if item.stamp in wanted:
+                    found.setdefault(item.stamp, {})[item.item_id] = item
+                elif not item.stamp:
+                    unstamped.append(item.item_id)
+            # A server may find by a property and yet not list it. To say "not there" would make the item a second time.
+            for read in self.read(kind, unstamped):
+                if isinstance(read, Item) and read.stamp in wanted:
+                    found.setdefault(read.stamp, {})[read.item_id] = read
+        return {stamp: list(items.values()) for stamp, items in found.items()}
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    def create(self, kind: Kind, contents: Sequence[ItemContent]) -> list[Written | MailboxError]:
+        if not contents:
+            return []
+        if len(contents) > requests.BATCH_SIZE:
+            raise InputError(
+                f"{len(contents)} items are more than one request takes", fix=f"at most {requests.BATCH_SIZE} at once."
+            )
+        self._note_zones(contents)
+        try:
+            found = self._post(requests.create_items(kind, self.address, contents))
+        except ServerFailed as error:
+            if not error.transient:
+                raise
+            # An error page, or a fault in the middle of a batch: some of it may have been done.
+            raise AnswerLost(
+                f"the server failed while it may have made items: {error.message}", subject=self.address,
+                response_code=error.response_code, http_status=error.http_status, fix="nothing: the items are looked up first.",
+            ) from None  # fmt: skip
+        return self._outcomes(found, len(contents), self._written)
+
+    def update(self, updates: Sequence[ItemUpdate]) -> list[Written | MailboxError]:
+        outcomes: dict[int, Written | MailboxError] = {}
+        self._note_zones([update.content for update in updates])
+        for kind in Kind:
+            places = [place for place, update in enumerate(updates) if update.kind is kind]
+            for batch in _batches(places, requests.BATCH_SIZE):
+                payload = requests.update_items([updates[place] for place in batch])
+                found = self._retried(payload, only=ServerBusy)
+                outcomes |= dict(zip(batch, self._outcomes(found, len(batch), self._written), strict=True))
+        return [outcomes[place] for place in range(len(updates))]
+
+    def delete(self, kind: Kind, item_ids: Sequence[str]) -> list[MailboxError | None]:
+        outcomes: list[MailboxError | None] = []
+        for batch in _batches(item_ids, requests.BATCH_SIZE):
+            found = self._retried(requests.delete_items(kind, batch))
+            for outcome in self._outcomes(found, len(batch), lambda message: None):
+                outcomes.append(None if isinstance(outcome, ItemGone) else outcome)
+        return outcomes
+
+    # ── requests and their messages ──────────────────────────────────────────────────────────────────────────────────
+    def _post(self, payload: Element) -> list[Message]:
+        return answers.messages(self._transport.post(payload), self.address)
+
+    def _retried(self, payload: Element, only: type[MailboxError] = MailboxError) -> list[Message]:
+        """The messages of a request that may be repeated: on transient failures, with the server's own pauses.
+
+        Messages that all say the server is busy count as one such failure.
+        """
+
+        def pause(error: Exception) -> bool | float:
+            if not isinstance(error, only) or not error.transient:
+                return False
+            wanted = error.back_off_seconds if isinstance(error, ServerBusy) else 0.0
+            return wanted <= LONGEST_PAUSE_SECONDS and (wanted or True)
+
+        for attempt in stamina.retry_context(
+            on=pause, attempts=TRIES, timeout=None, wait_initial=FIRST_PAUSE_SECONDS, wait_max=LONGEST_PAUSE_SECONDS
+        ):
+            with attempt:
+                found = self._post(_copy(payload))
+                errors = [message.error(self.address) for message in found if not message.is_success]
+                if len(errors) == len(found) and all(isinstance(error, ServerBusy) for error in errors):
+                    raise errors[0]
+        return found
+
+    def _one(self, payload: Element) -> Message:
+        """The single message of a reading request. Raises what it stands for."""
+        message = self._retried(payload)[0]
+        if not message.is_success:
+            raise message.error(self.address)
+        return message
+
+    def _outcomes(self, found: Sequence[Message], count: int, read: Callable[[Message], T]) -> list[T | MailboxError]:
+        """One outcome per input. What is about the whole request, though said item by item, is raised."""
+        outcomes: list[T | MailboxError] = []
+        for message in found[:count]:
+            if message.is_success:
+                try:
+                    outcomes.append(read(message))
+                except MailboxError as error:
+                    outcomes.append(error)
+            else:
+                outcomes.append(message.error(self.address, about_item=True))
+        if outcomes and all(isinstance(outcome, _ABOUT_ALL) for outcome in outcomes):
+            first = outcomes[0]
+            assert isinstance(first, MailboxError)
+            raise first
+        missing = AnswerLost("the server answered for fewer items than it was given", subject=self.address)
+        return outcomes + [missing] * (count - len(outcomes))
+
+    def _written(self, message: Message) -> Written:
+        for holder in ("Items", "Attachments"):
+            for element in children(message.element, holder):
+                identity = child(element, "ItemId")
+                if identity is not None and identity.get("Id"):
+                    return Written(identity.get("Id", ""), identity.get("ChangeKey", ""))
+        raise AnswerLost("the server says it is done, but not where", subject=self.address)
+
+    def _item(self, message: Message) -> Item:
+        for element in children(message.element, "Items"):
+            if name_of(element) in ITEM_ELEMENTS:
+                return item_of(element, self.address)
+        raise ItemRefused("the server gives another kind of item, or none", subject=self.address)
+
+    # ── details of reading ───────────────────────────────────────────────────────────────────────────────────────────
+    def _take_change(
+        self,
+        entry: Element,
+        kind: Kind,
+        items: dict[str, Item],
+        deleted: dict[str, None],
+        unreadable: list[MailboxError],
+    ) -> None:
+        """Put one change of a page to the others; a later page may take back what an earlier one said."""
+        if name_of(entry) == "Delete":
+            identity = child(entry, "ItemId")
+            item_id = identity.get("Id", "") if identity is not None else ""
+            if item_id:
+                items.pop(item_id, None)
+                deleted[item_id] = None
+            return
+        for element in entry:
+            if ITEM_ELEMENTS.get(name_of(element)) is not kind:
+                continue  # a message someone moved here, or a read flag
+            try:
+                item = item_of(element, self.address)
+            except ItemRefused as error:
+                unreadable.append(error)
+                continue
+            deleted.pop(item.item_id, None)
+            items[item.item_id] = item
+
+    def _view_elements(self, window: Window) -> Iterator[Element]:
+        """What the calendar view holds, halved as often as the server cannot give all of it."""
+        message = self._retried(requests.calendar_view(self.address, window))[0]
+        folder = child(message.element, "RootFolder")
+        is_last = _is_last(folder.get("IncludesLastItemInRange") if folder is not None else None, default=True)
+        if message.is_success and is_last:
+            yield from children(folder, "Items")
+            return
+        span = window.end - window.start
+        can_split = span.total_seconds() > SHORTEST_VIEW_SECONDS
+        if not message.is_success and (message.response_code not in _SPLIT_CODES or not can_split):
+            raise message.error(self.address)
+        if not can_split:
+            raise ServerFailed(
+                f"more than {requests.VIEW_SIZE} events within a minute", subject=self.address, response_code="CalendarView",
+                fix="look into the calendar around this time.",
+            )  # fmt: skip
+        middle = (window.start + span / 2).replace(microsecond=0)
+        yield from self._view_elements(Window(window.start, middle))
+        yield from self._view_elements(Window(middle, window.end))
+
+    def _found_elements(self, kind: Kind, stamps: Sequence[str]) -> Iterator[Element]:
+        offset = 0
+        while True:
+            message = self._one(requests.find_stamps(kind, self.address, stamps, offset))
+            folder = child(message.element, "RootFolder")
+            elements = [part for part in children(folder, "Items") if ITEM_ELEMENTS.get(name_of(part)) is kind]
+            yield from elements
+            if folder is None or _is_last(folder.get("IncludesLastItemInRange"), default=True):
+                return
+            following = folder.get("IndexedPagingOffset", "")
+            following_offset = int(following) if following.isdigit() else offset + len(elements)
+            if following_offset <= offset:
+                raise ServerFailed(
+                    "the pages of a search do not come to an end", subject=self.address, response_code="FindItem"
+                )
+            offset = following_offset
+
+    def _read_batches(
+        self, item_ids: Sequence[str], size: int, request: Callable[[Sequence[str]], Element]
+    ) -> list[Item | MailboxError]:
+        outcomes: list[Item | MailboxError] = []
+        for batch in _batches(item_ids, size):
+            found = self._retried(request(batch))
+            no_time = any(message.response_code in _NO_TIME_CODES for message in found)
+            if no_time and len(batch) > SMALL_BATCH:
+                outcomes += self._read_batches(batch, SMALL_BATCH, request)
+            else:
+                outcomes += self._outcomes(found, len(batch), self._item)
+        return outcomes
+
+    def _note_zones(self, contents: Sequence[ItemContent]) -> None:
+        for content in contents:
+            if content.when is not None and not requests.knows_zone(content.time_zone):
+                note = f"Exchange has no name for the time zone '{content.time_zone}': events are made in UTC."
+                if note not in self.notes:
+                    self.notes.append(note)
+
+
+def touches(item: Item, window: Window) -> bool:
+    """Whether an item is in the window by our own rule, since servers differ about the edges: it starts before the end, and ends after
+    the start, or has no length and stands at the start. Whole days count by their dates."""
+    when = item.when
+    if isinstance(when, Timed):
+        return when.start < window.end and (when.end > window.start or when.start == when.end == window.start)
+    if isinstance(when, AllDay):
+        return when.start <= window.end.date() and when.end >= window.start.date()
+    return True
+
+
+def _is_last(found: Element | str | None, *, default: bool) -> bool:
+    value = found if isinstance(found, str) else text_of(found)
+    return value.strip().lower() in ("true", "1") if value else default
+
+
+def _batches(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def _copy(payload: Element) -> Element:
+    """The envelope takes its payload in; a repeated request needs one of its own."""
+    import copy
+
+    return copy.deepcopy(payload)
