@@ -3,5 +3,14 @@
 from __future__ import annotations
 
 from tests.support.databases import database, database_url, postgres_databases, prepared_sqlite, sqlite_database
+from tests.support.sandbox import sandbox, sandbox_server
 
-__all__ = ["database", "database_url", "postgres_databases", "prepared_sqlite", "sqlite_database"]
+__all__ = [
+    "database",
+    "database_url",
+    "postgres_databases",
+    "prepared_sqlite",
+    "sandbox",
+    "sandbox_server",
+    "sqlite_database",
+]

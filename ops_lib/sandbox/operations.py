@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape, quoteattr
-
-SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
-MESSAGES = "http://schemas.microsoft.com/exchange/services/2006/messages"
-TYPES = "http://schemas.microsoft.com/exchange/services/2006/types"
-ERRORS = "http://schemas.microsoft.com/exchange/services/2006/errors"
+from ops_lib.sandbox.ews import envelope
+from ops_lib.sandbox.ews.envelope import Reply
+from ops_lib.sandbox.ews.errors import SoapFault, text_of
+from ops_lib.sandbox.ews.xml import MESSAGES, SOAP, TYPES, escape
 
 # Answered with <ResponseMessages>: one message for each thing that was asked for.
 _BATCHED = """
@@ -47,6 +45,14 @@ GetUserAvailability GetUserOofSettings SetUserOofSettings SetUserPhoto
 BATCHED, SINGLE, PECULIAR = (frozenset(names.split()) for names in (_BATCHED, _SINGLE, _PECULIAR))
 EWS_OPERATIONS = BATCHED | SINGLE | PECULIAR
 
+# The lists a request may hold: its answer has one message for each thing in them.
+LISTS = frozenset(
+    (
+        *("AttachmentIds", "Attachments", "FolderChanges", "FolderIds", "Folders", "ItemChanges", "ItemIds"),
+        *("Items", "ParentFolderIds", "SourceIds"),
+    )
+)
+
 # What the schema demands in a message even where it reports an error, and what clients read before they look at the code.
 _DEMANDED = {
     **dict.fromkeys(
@@ -60,76 +66,53 @@ _DEMANDED = {
     "SyncFolderHierarchy": "<m:SyncState/><m:IncludesLastFolderInRange>true</m:IncludesLastFolderInRange>",
 }
 
-# Message texts as Exchange sends them. **Source** the EWS Managed API's list of service errors.
-TEXTS = {
-    "ErrorAccessDenied": "Access is denied. Check credentials and try again.",
+# Texts of what only a rule brings about. **Source** the EWS Managed API's list of service errors.
+_MORE_TEXTS = {
     "ErrorADUnavailable": "Active Directory is unavailable. Try again later.",
     "ErrorConnectionFailed": "Connection did not succeed. Try again later.",
     "ErrorExceededConnectionCount": "You have exceeded the available concurrent connections for your account.  Try again once your other requests have completed.",
     "ErrorExceededFindCountLimit": "You have exceeded the maximum number of objects that can be returned for the find operation. Use paging to reduce the result size and try your request again.",
-    "ErrorFolderNotFound": "The specified folder could not be found in the store.",
-    "ErrorImpersonateUserDenied": "The account does not have permission to impersonate the requested user.",
-    "ErrorInternalServerError": "An internal server error occurred. The operation failed.",
     "ErrorInternalServerTransientError": "An internal server error occurred. Try again later.",
-    "ErrorInvalidSyncStateData": "Synchronization state data is corrupt or otherwise invalid.",
-    "ErrorIrresolvableConflict": "The send or update operation could not be performed because the change key passed in the request does not match the current change key for the item.",
-    "ErrorItemNotFound": "The specified object was not found in the store.",
     "ErrorMailboxMoveInProgress": "Mailbox move in progress. Try again later.",
     "ErrorMailboxStoreUnavailable": "The mailbox database is temporarily unavailable.",
-    "ErrorNonExistentMailbox": "Mailbox does not exist.",
     "ErrorQuotaExceeded": "Mailbox has exceeded maximum mailbox size.",
     "ErrorRequestStreamTooBig": "The request is larger than this server accepts.",
-    "ErrorServerBusy": "The server cannot service this request right now. Try again later.",
 }
 
 
-def text_of(code: str) -> str:
-    """Gives the message text Exchange sends with ``code``; for a code without a known text, the code itself."""
-    return TEXTS.get(code, code)
+def _text_of(code: str) -> str:
+    return _MORE_TEXTS.get(code) or text_of(code)
 
 
-def _back_off(milliseconds: int | None) -> str:
-    return "" if milliseconds is None else f'<t:Value Name="BackOffMilliseconds">{milliseconds}</t:Value>'
-
-
-def _envelope(body: str) -> bytes:
-    return f'<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="{SOAP}"><s:Body>{body}</s:Body></s:Envelope>'.encode()
-
-
-def soap_fault(code: str, message: str = "", back_off_milliseconds: int | None = None) -> bytes:
-    """Writes the SOAP fault Exchange sends for ``code`` (with HTTP status 500)."""
-    text = escape(message or text_of(code))
-    hint = _back_off(back_off_milliseconds)
-    detail = f'<t:MessageXml xmlns:t="{TYPES}">{hint}</t:MessageXml>' if hint else ""
-    return _envelope(
-        f'<s:Fault><faultcode xmlns:a="{TYPES}">a:{escape(code)}</faultcode>'
-        f'<faultstring xml:lang="en-US">{text}</faultstring><detail>'
-        f'<e:ResponseCode xmlns:e="{ERRORS}">{escape(code)}</e:ResponseCode>'
-        f'<e:Message xmlns:e="{ERRORS}">{text}</e:Message>{detail}</detail></s:Fault>'
-    )
+def soap_fault(code: str, message: str = "", back_off_milliseconds: int | None = None) -> Reply:
+    """Answers with the SOAP fault Exchange sends for ``code`` (with HTTP status 500)."""
+    details = () if back_off_milliseconds is None else (("BackOffMilliseconds", str(back_off_milliseconds)),)
+    return envelope.fault(SoapFault(code, message or _text_of(code), details=details))
 
 
 def error_answer(
     operation: str, count: int, code: str, message: str = "", back_off_milliseconds: int | None = None
-) -> tuple[int, bytes]:
-    """Writes an answer in which every one of ``count`` response messages carries ``code``: HTTP status and body.
+) -> Reply:
+    """Answers so that every one of ``count`` response messages carries ``code``.
 
     An operation of a shape of its own is answered with a SOAP fault of the same code.
     """
     if operation not in BATCHED | SINGLE:
-        return 500, soap_fault(code, message, back_off_milliseconds)
-    hint = _back_off(back_off_milliseconds)
-    carried = (
-        f"<m:MessageText>{escape(message or text_of(code))}</m:MessageText>"
-        f"<m:ResponseCode>{escape(code)}</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>"
-        + (f"<m:MessageXml>{hint}</m:MessageXml>" if hint else "")
-        + _DEMANDED.get(operation, "")
+        return soap_fault(code, message, back_off_milliseconds)
+    hint = (
+        ""
+        if back_off_milliseconds is None
+        else f'<t:Value Name="BackOffMilliseconds">{back_off_milliseconds}</t:Value>'
     )
-    names = f"xmlns:m={quoteattr(MESSAGES)} xmlns:t={quoteattr(TYPES)}"
-    if operation in SINGLE:
-        return 200, _envelope(f'<m:{operation}Response {names} ResponseClass="Error">{carried}</m:{operation}Response>')
-    one = f'<m:{operation}ResponseMessage ResponseClass="Error">{carried}</m:{operation}ResponseMessage>'
-    return 200, _envelope(
-        f"<m:{operation}Response {names}><m:ResponseMessages>{one * max(count, 1)}</m:ResponseMessages>"
-        f"</m:{operation}Response>"
+    text = message or _text_of(code)
+    if operation in BATCHED:
+        one = envelope.failure(operation, code, text, hint, _DEMANDED.get(operation, ""))
+        return envelope.answer(operation, one * max(count, 1))
+    xml = f"<m:MessageXml>{hint}</m:MessageXml>" if hint else ""
+    body = (
+        f'<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="{SOAP}"><s:Body>'
+        f'<m:{operation}Response xmlns:m="{MESSAGES}" xmlns:t="{TYPES}" ResponseClass="Error">'
+        f"<m:MessageText>{escape(text)}</m:MessageText><m:ResponseCode>{escape(code)}</m:ResponseCode>"
+        f"<m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>{xml}</m:{operation}Response></s:Body></s:Envelope>"
     )
+    return Reply(200, envelope.HEADERS, body.encode())

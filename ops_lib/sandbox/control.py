@@ -1,0 +1,176 @@
+"""The control endpoints: what was asked, what is to go wrong, what was mailed, what time it is, and a fresh start.
+
+They are no part of Exchange and need no sign-in: the sandbox listens on loopback only. ``docs/sandbox.md`` shows each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ops_lib.errors import InputError, OpsError
+from ops_lib.sandbox.clock import Clock
+from ops_lib.sandbox.entra import FULL_ACCESS, Directory
+from ops_lib.sandbox.faults import Faults
+from ops_lib.sandbox.requests_log import RequestsLog
+from ops_lib.sandbox.store import Organisation
+
+PREFIX = "/control"
+
+
+class Controlled(Protocol):
+    """What the control endpoints act on."""
+
+    faults: Faults
+    requests: RequestsLog
+    clock: Clock
+    directory: Directory
+
+    @property
+    def organisation(self) -> Organisation:
+        """The organisation as it is now."""
+
+    def reset(self) -> None:
+        """Puts a fresh organisation in the place of the present one."""
+
+
+def _plain(value: Any) -> Any:
+    """Draws a value of the store as JSON: instants in UTC ending in Z, dataclasses as objects."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: _plain(part) for name, part in asdict(value).items()}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(part) for part in value]
+    return value
+
+
+async def _document(request: Request) -> dict[str, Any]:
+    try:
+        document = json.loads(await request.body())
+    except ValueError as problem:
+        raise InputError(
+            f"the body is not JSON: {problem}", subject=request.url.path, fix="Send one JSON object."
+        ) from None
+    if not isinstance(document, dict):
+        raise InputError("the body must be a JSON object", subject=request.url.path, fix="Send one JSON object.")
+    return document
+
+
+def _instant(value: Any) -> datetime:
+    try:
+        at = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{value!r} is no time", subject="clock, now", fix="Write it as 2026-11-23T09:00:00Z."
+        ) from None
+    if at.tzinfo is None:
+        raise InputError(f"{value!r} has no zone", subject="clock, now", fix="Write it as 2026-11-23T09:00:00Z.")
+    return at
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def _guarded(handler: Handler) -> Handler:
+    async def guarded(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except OpsError as problem:
+            return JSONResponse({"error": str(problem), "subject": problem.subject, "fix": problem.fix}, 400)
+
+    return guarded
+
+
+def routes(sandbox: Controlled) -> list[Route]:
+    """The routes of the control endpoints, below :data:`PREFIX`."""
+
+    async def requests(_: Request) -> Response:
+        rules = {row["id"]: row["hits"] for row in sandbox.faults.rows()}
+        return JSONResponse({**sandbox.requests.document(), "rules": rules})
+
+    async def forget_requests(_: Request) -> Response:
+        sandbox.requests.clear()
+        return JSONResponse({"cleared": True})
+
+    async def faults(_: Request) -> Response:
+        return JSONResponse({"rules": sandbox.faults.rows()})
+
+    async def add_fault(request: Request) -> Response:
+        rule = sandbox.faults.add(await _document(request))
+        return JSONResponse({"id": rule.id, "rule": dict(rule.document)}, 201)
+
+    async def clear_faults(_: Request) -> Response:
+        return JSONResponse({"removed": sandbox.faults.clear()})
+
+    async def remove_fault(request: Request) -> Response:
+        rule_id = request.path_params["rule_id"]
+        if sandbox.faults.remove(rule_id):
+            return JSONResponse({"removed": 1})
+        return JSONResponse({"error": f"no rule has the id {rule_id}", "fix": "GET /faults lists them."}, 404)
+
+    async def outbox(_: Request) -> Response:
+        return JSONResponse([_plain(sent) for sent in sandbox.organisation.outbox])
+
+    async def clock(_: Request) -> Response:
+        return JSONResponse({"now": _plain(sandbox.clock())})
+
+    async def set_clock(request: Request) -> Response:
+        document = await _document(request)
+        if set(document) == {"now"}:
+            if document["now"] is None:
+                sandbox.clock.restart()
+            else:
+                sandbox.clock.set(_instant(document["now"]))
+        elif set(document) == {"advance_seconds"} and isinstance(document["advance_seconds"], (int, float)):
+            sandbox.clock.advance(document["advance_seconds"])
+        else:
+            raise InputError(
+                "says neither when it is nor how far to move",
+                subject="clock",
+                fix='Send {"now": "2026-11-23T09:00:00Z"}, {"now": null} or {"advance_seconds": 3600}.',
+            )
+        return await clock(request)
+
+    async def add_app(request: Request) -> Response:
+        document = await _document(request)
+        roles = document.get("roles", [FULL_ACCESS])
+        days = document.get("secret_days", 180)
+        if not isinstance(roles, list) or not isinstance(days, (int, float)):
+            raise InputError(
+                "roles must be a list and secret_days a number",
+                subject="app",
+                fix="See docs/sandbox.md for an example.",
+            )
+        app = sandbox.directory.register(str(document.get("name", "app")), roles=roles, secret_days=days)
+        sandbox.organisation.grant_impersonation(app.client_id, None)
+        tenant = sandbox.directory.tenant_id
+        return JSONResponse({"client_id": app.client_id, "tenant_id": tenant, "client_secret": app.secret}, 201)
+
+    async def reset(_: Request) -> Response:
+        sandbox.reset()
+        return JSONResponse({"reset": True})
+
+    table: list[tuple[str, str, Handler]] = [
+        ("/requests", "GET", requests),
+        ("/requests", "DELETE", forget_requests),
+        ("/faults", "GET", faults),
+        ("/faults", "POST", add_fault),
+        ("/faults", "DELETE", clear_faults),
+        ("/faults/{rule_id}", "DELETE", remove_fault),
+        ("/outbox", "GET", outbox),
+        ("/clock", "GET", clock),
+        ("/clock", "POST", set_clock),
+        ("/apps", "POST", add_app),
+        ("/reset", "POST", reset),
+    ]
+    return [Route(PREFIX + path, _guarded(handler), methods=[method]) for path, method, handler in table]

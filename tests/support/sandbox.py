@@ -1,0 +1,71 @@
+"""A running sandbox for any test that needs an Exchange server, and accounts of the real client on it.
+
+One server a test process (and so one for each xdist worker), one fresh organisation a test::
+
+    def test_something(sandbox):
+        sandbox.organisation.create_item("alice@example.test", "calendar", {...})   # somebody at Outlook
+        account = outlook_account(sandbox, "alice@example.test")                    # the real exchangelib over real HTTP
+        sandbox.faults.add({"operation": "CreateItem", "nth": 1, "fault": {"drop": "after"}})
+        sandbox.clock.advance(60)
+        assert sandbox.requests.total("CreateItem") == 1
+
+``sandbox`` has alice, bob, carol and svc @example.test with empty mailboxes; svc may impersonate the three;
+``sandbox.passwords`` has their passwords, ``sandbox.app`` an app registration for OAuth.
+The organisation's clock is real time; ``sandbox.clock.set`` fixes it. The next test starts afresh by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from ops_lib.sandbox.server import Sandbox
+
+ALICE, BOB, CAROL = "alice@example.test", "bob@example.test", "carol@example.test"
+SERVICE = "svc@example.test"
+
+
+@pytest.fixture(scope="session")
+def sandbox_server() -> Iterator[Sandbox]:
+    """The server of this test process. Tests take ``sandbox``, which is this one with a fresh organisation."""
+    from ops_lib.sandbox.server import Sandbox  # only processes that test with a server pay for loading one
+
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(sandbox_server: Sandbox) -> Sandbox:
+    """A running sandbox with a fresh organisation, no rules, nothing counted and the real time."""
+    sandbox_server.reset()
+    return sandbox_server
+
+
+def outlook_account(sandbox: Sandbox, address: str, *, through: str = "", max_connections: int = 1) -> Any:
+    """Opens a mailbox with exchangelib: as its own user, or ``through`` an account that impersonates it. Never retries."""
+    from exchangelib import (
+        BASIC,
+        DELEGATE,
+        IMPERSONATION,
+        Account,
+        Build,
+        Configuration,
+        Credentials,
+        FailFast,
+        Version,
+    )
+
+    login = through or address
+    configuration = Configuration(
+        service_endpoint=sandbox.ews_url,
+        credentials=Credentials(login, sandbox.passwords[login]),
+        auth_type=BASIC,
+        version=Version(Build(15, 1, 2507, 39), api_version="Exchange2016"),
+        retry_policy=FailFast(),
+        max_connections=max_connections,
+    )
+    access = IMPERSONATION if through else DELEGATE
+    return Account(address, config=configuration, autodiscover=False, access_type=access)
