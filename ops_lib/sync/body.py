@@ -69,11 +69,7 @@ def with_block(body: str | None, block: str, *, is_html: bool) -> str:
     if body is None or not body.strip():
         return f"<html><body>{block}</body></html>"
     if not is_html:
-        body = (
-            "<html><body>"
-            + "".join(f"<div>{html.escape(line) or '&nbsp;'}</div>" for line in clean(body).split("\n"))
-            + "</body></html>"
-        )
+        body = as_html(body)
     document = _parse(body)
     root = document.find("body")
     if root is None:
@@ -87,6 +83,12 @@ def with_block(body: str | None, block: str, *, is_html: bool) -> str:
         parent, index = place
         parent.insert(index, new)
     return str(lxml_html.tostring(document, encoding="unicode"))
+
+
+def as_html(text: str) -> str:
+    """Plain text as an HTML body, line by line."""
+    lines = "".join(f"<div>{html.escape(line) or '&nbsp;'}</div>" for line in clean(text).split("\n"))
+    return f"<html><body>{lines}</body></html>"
 
 
 def as_text(body: str | None, *, is_html: bool) -> str:

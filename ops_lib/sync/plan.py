@@ -31,7 +31,7 @@ class ExchangeNews:
     ``items`` are single events, occurrences and tasks, by item id, never masters. ``gone`` are ids that the server called deleted or not found.
     ``whole_series`` are the UIDs of series whose occurrences in the window are all among ``items``: only of these is a missing one a deleted one.
     ``masters`` are the item ids of masters, with their UID. ``unread`` are items that could not be read, with the reason.
-    ``is_complete``: every item of both folders is here. ``existing`` are ids that are known to exist though they are not among ``items``.
+    ``complete``: the kinds of which every item is here. ``existing`` are ids that are known to exist though they are not among ``items``.
     ``texts`` are bodies as text, by item id.
     """
 
@@ -42,7 +42,7 @@ class ExchangeNews:
     unread: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     existing: frozenset[str] = frozenset()
-    is_complete: bool = False
+    complete: frozenset[Kind] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +152,7 @@ def suspects(exchange: ExchangeNews, links: Sequence[Link]) -> frozenset[str]:
         link = by_uid.get((item.uid, item.original_start)) or by_stamp.get(item.stamp)
         if (
             link is not None
-            and not exchange.is_complete
+            and link.kind not in exchange.complete
             and link.item_id not in exchange.items
             and link.item_id not in exchange.gone
         ):
@@ -168,7 +168,7 @@ def is_missing(link: Link, item: Item, exchange: ExchangeNews) -> bool:
         link.item_id in exchange.gone
         or link.item_id in exchange.masters
         or item.original_start is not None
-        or exchange.is_complete
+        or link.kind in exchange.complete
     )
 
 

@@ -1,0 +1,393 @@
+"""One account, one cycle: read → plan → apply → record. The only orchestrator of a sync.
+
+Nothing is remembered as read before everything of it is recorded: a cycle that ends half-way, by an error or by a kill, is done again from where
+the last whole one ended, and finds by their stamps what it had already made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from ops_lib.crm.store import SqlCrm
+from ops_lib.database.engine import Database
+from ops_lib.errors import MailboxError, OpsError, TooManyDeletions
+from ops_lib.mailbox import Mailbox
+from ops_lib.model import Account, Activity, Change, Host, Intent, Item, Kind, Link, LinkState, Written
+from ops_lib.sync.ledger import Ledger, Outcome
+from ops_lib.sync.mapping import window_around
+from ops_lib.sync.plan import Agreement, allowed_removals, match_items, plan, planned_removals
+from ops_lib.sync.reading import Reader, Reading, Remembered
+from ops_lib.sync.scope import SyncPolicy
+from ops_lib.sync.writing import Result, Unit, Writer
+
+ROUNDS = 3
+"""How often what changed under a cycle's hands, or was not answered, is read and planned: once, and twice again."""
+
+MAX_PAUSE_SECONDS = 60.0
+"""A server that asks for a longer pause gets it from the next cycle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a cycle is run. ``allow_deletions``: how many removals are allowed; None: the brake decides."""
+
+    dry_run: bool = False
+    allow_deletions: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class CycleResult:
+    """What a cycle did, or in a dry run would do."""
+
+    account: Account
+    outcome: Literal["ok", "failed", "blocked", "busy", "off"]
+    changes: list[Change] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    requests: int = 0
+    bytes_received: int = 0
+    seconds: float = 0.0
+    links: int = 0
+    error: OpsError | None = None
+
+    def counts(self) -> dict[str, Any]:
+        """How many entries were created, updated and deleted on either side, how many were skipped and failed."""
+        tally: Counter[tuple[str, str]] = Counter()
+        for outcome in self.outcomes:
+            if outcome.outcome == "done":
+                tally[_COUNTED_AS.get(outcome.action, ""), outcome.side] += 1
+            else:
+                tally[outcome.outcome, ""] += 1
+        sides = ("crm", "exchange")
+        counts: dict[str, Any] = {
+            verb: {side: tally[verb, side] for side in sides} for verb in ("created", "updated", "deleted")
+        }
+        return counts | {"skipped": tally["skipped", ""], "failed": tally["failed", ""]}
+
+
+_COUNTED_AS = {
+    "create": "created",
+    "update": "updated",
+    "reschedule": "updated",
+    "restore": "updated",
+    "cancel": "updated",
+    "delete": "deleted",
+}
+
+
+class ReadOnlyCrm:
+    """The CRM for reading, each call in a transaction of its own: nothing is locked while Exchange is asked."""
+
+    def __init__(self, database: Database, now: datetime) -> None:
+        self._database = database
+        self._now = now
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            with self._database.read() as connection:
+                return getattr(SqlCrm(connection, self._now), name)(*arguments, **named)
+
+        return call
+
+
+class Cycle:
+    """One pass over one account. The caller holds the account's lease."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        host: Host,
+        account: Account,
+        mailbox: Mailbox,
+        now: datetime,
+        crm_url: str,
+        options: Options,
+        between_batches: Callable[[], None] = lambda: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._database = database
+        self._host = host
+        self._account = account
+        self._mailbox = mailbox
+        self._now = now
+        self._crm_url = crm_url
+        self._options = options
+        self._between_batches = between_batches
+        self._sleep = sleep
+        self._policy = policy_of(host, account, now)
+        self._remembered = self._remember()
+        self._reader = Reader(
+            account=account,
+            mailbox=mailbox,
+            policy=self._policy,
+            remembered=self._remembered,
+            crm=lambda: ReadOnlyCrm(database, now),
+        )
+        self._result = CycleResult(account=account, outcome="ok", links=len(self._remembered.links))
+
+    def run(self) -> CycleResult:
+        """Run it. Raises `MailboxError` for what concerns the whole account, `TooManyDeletions` when the brake holds it; nothing is half-recorded."""
+        reading = self._reader.read()
+        changes = self._plan(reading, reading.activities.keys())
+        self._result.changes = changes
+        if self._options.dry_run:
+            return self._finish()
+        self._brake(changes)
+        writer = self._writer()
+        written = writer.write(changes)
+        retried = set(written.retried)
+        self._result.outcomes.extend(written.outcomes)
+        for round_number in range(1, ROUNDS):
+            if not written.again:
+                break
+            self._pause(written, round_number)
+            written = writer.write(self._plan_again(reading, written.again))
+            retried |= written.retried
+            self._result.outcomes.extend(written.outcomes)
+        if written.again and written.error is not None:
+            self._result.outcomes.extend(_undone(change, written.error) for change in written.again)
+            self._result.error = written.error
+            self._result.outcome = "failed"
+            return self._finish()
+        self._record(reading, retried, written.again)
+        return self._finish()
+
+    # ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    def _plan(self, reading: Reading, activity_ids: Any) -> list[Change]:
+        intents = self._remembered.intents
+        links = self._recover(reading, intents, self._remembered.links)
+        self._reader.complete(reading, links, intents)
+        return plan(reading.activities, reading.news(), self._agreement(reading, links), self._policy)
+
+    def _plan_again(self, reading: Reading, again: Sequence[Change]) -> list[Change]:
+        """Read what these changes are about once more and plan it as it is now."""
+        with self._database.read() as connection:
+            ledger = Ledger(connection)
+            all_links, intents = ledger.links(self._account.account_id), ledger.open_intents(self._account.account_id)
+        activity_ids = {activity_id for change in again for activity_id in _activities_of(change)}
+        links = [link for link in all_links if link.activity_id in activity_ids]
+        fresh = self._reader.read_again(reading, links, activity_ids)
+        strays = {
+            change.item.item_id: change.item for change in again if change.link is None and change.item is not None
+        }
+        fresh.items.update({item_id: item for item_id, item in strays.items() if item_id not in fresh.gone})
+        fresh.texts.update({item_id: reading.texts[item_id] for item_id in strays if item_id in reading.texts})
+        recovered = self._recover(fresh, intents, all_links)
+        links = [link for link in recovered if link.activity_id in activity_ids or link.item_id in fresh.items]
+        self._reader.complete(fresh, links, intents)
+        return plan(fresh.activities, fresh.news(), self._agreement(fresh, links), self._policy)
+
+    def _agreement(self, reading: Reading, links: Sequence[Link]) -> Agreement:
+        stamps = {item.stamp for item in match_items(reading.news(), links).strangers if item.stamp}
+        with self._database.read() as connection:
+            intents = Ledger(connection).intents_with(stamps)
+        return Agreement(links=links, intents=intents, crm_id=self._remembered.crm_id)
+
+    def _recover(self, reading: Reading, intents: Sequence[Intent], links: Sequence[Link]) -> list[Link]:
+        """Settle creates whose answer never came: found by stamp, they are linked; certainly not there, they are abandoned.
+
+        Raises `MailboxError` when it could not be looked: then nothing may be created, and the cycle waits.
+        """
+        if not intents:
+            return list(links)
+        found = {item.stamp: item for item in reading.items.values() if item.stamp}
+        for kind in Kind:
+            wanted = [intent.stamp for intent in intents if intent.entry.kind is kind and intent.stamp not in found]
+            if wanted:
+                found |= {stamp: items[0] for stamp, items in self._mailbox.find_stamps(kind, wanted).items() if items}
+        if self._options.dry_run:
+            return [
+                *links,
+                *(
+                    _provisional(number, intent, found[intent.stamp])
+                    for number, intent in enumerate(intents, 1)
+                    if intent.stamp in found
+                ),
+            ]
+        by_activity = {link.activity_id: link for link in links}
+        with self._unit() as unit:
+            for intent in intents:
+                item = found.get(intent.stamp)
+                if item is None:
+                    unit.ledger.settle_intents([intent.stamp], "abandoned")
+                    continue
+                replaced = by_activity.get(intent.activity_id)
+                if replaced is not None and replaced.state is not LinkState.REPLACED:
+                    unit.ledger.set_link_state([replaced.link_id], LinkState.REPLACED)
+                unit.ledger.add_link(
+                    self._account.account_id,
+                    intent.activity_id,
+                    intent.entry,
+                    Written(item.item_id, item.change_key),
+                    crm_version=0,
+                    uid=item.uid,
+                    stamp=intent.stamp,
+                )
+                unit.ledger.settle_intents([intent.stamp], "done")
+            return unit.ledger.links(self._account.account_id)
+
+    def _brake(self, changes: Sequence[Change]) -> None:
+        """Row Y4: stop before the first removal when there are more than anybody would expect."""
+        planned = planned_removals(changes)
+        allowed = (
+            self._options.allow_deletions
+            if self._options.allow_deletions is not None
+            else allowed_removals(self._result.links)
+        )
+        if planned > allowed:
+            raise TooManyDeletions(
+                f"this cycle would remove {planned} entries and may remove {allowed} unasked; nothing was changed",
+                subject=self._account.mailbox,
+                fix=f"look at `syncops sync --account {self._account.mailbox} --dry-run`; if it is right, run `syncops sync --account {self._account.mailbox} --allow-deletions {planned}`.",
+            )
+
+    def _pause(self, written: Result, round_number: int) -> None:
+        """Wait as the server asks, or a little longer each round."""
+        if written.error is None:
+            return
+        asked = getattr(written.error, "back_off_seconds", 0.0)
+        self._sleep(min(MAX_PAUSE_SECONDS, max(asked, 0.5 * 2**round_number)))
+
+    # ── recording ────────────────────────────────────────────────────────────────────────────────────────────────────
+    def _record(self, reading: Reading, retried: set[str], again: Sequence[Change]) -> None:
+        """Store how far was read, now that everything of it is recorded."""
+        account_id = self._account.account_id
+        with self._unit() as unit:
+            unit.ledger.set_series(account_id, reading.masters.values())
+            unit.ledger.forget_series(account_id, reading.forgotten_series - reading.masters.keys())
+            unit.ledger.forget_retries(account_id, reading.retried - retried)
+            for change in again:
+                unit.ledger.retry_later(
+                    account_id,
+                    change.key,
+                    change.kind,
+                    attempts=0,
+                    now=self._now,
+                    reason="it kept changing while it was written",
+                )
+            for link in self._unlisted(reading):
+                reason = "it was not listed when everything was read again"
+                key = f"activity:{link.activity_id}"
+                unit.ledger.retry_later(account_id, key, link.kind, attempts=0, now=self._now, reason=reason)
+            unit.ledger.set_position(account_id, reading.position)
+            self._result.links = len(unit.ledger.links(account_id))
+
+    def _unlisted(self, reading: Reading) -> list[Link]:
+        """Links whose item is not in a complete listing though the server did not call it deleted: to be asked for by id in the next cycle."""
+        seen = reading.items.keys() | reading.gone | reading.masters.keys()
+        return [
+            link
+            for link in self._remembered.links
+            if link.state is LinkState.ACTIVE
+            and link.original_start is None
+            and link.kind in reading.complete
+            and link.item_id not in seen
+        ]
+
+    def _finish(self) -> CycleResult:
+        self._result.requests = self._mailbox.requests
+        self._result.bytes_received = self._mailbox.bytes_received
+        return self._result
+
+    def _remember(self) -> Remembered:
+        account_id = self._account.account_id
+        with self._database.begin() as connection:
+            ledger = Ledger(connection)
+            return Remembered(
+                position=ledger.position(account_id),
+                links=ledger.links(account_id),
+                intents=ledger.open_intents(account_id),
+                retries=ledger.retries(account_id),
+                series=ledger.series(account_id),
+                crm_id=ledger.crm_id(),
+            )
+
+    def _unit(self) -> AbstractContextManager[Unit]:
+        @contextmanager
+        def open_unit() -> Iterator[Unit]:
+            with self._database.begin() as connection:
+                yield Unit(Ledger(connection), SqlCrm(connection, self._now))
+
+        return open_unit()
+
+    def _writer(self) -> Writer:
+        return Writer(
+            account=self._account,
+            mailbox=self._mailbox,
+            unit=self._unit,
+            inbound_type_id=self._host.inbound_type_id,
+            crm_id=self._remembered.crm_id,
+            crm_url=self._crm_url,
+            now=self._now,
+            attempts={retry.key: retry.attempts for retry in self._remembered.retries},
+            between_batches=self._between_batches,
+        )
+
+
+def policy_of(host: Host, account: Account, now: datetime) -> SyncPolicy:
+    """What host and account together say; an unknown time zone counts as UTC."""
+    try:
+        zone = ZoneInfo(account.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        zone = ZoneInfo("UTC")
+    return SyncPolicy(
+        now=now,
+        zone=zone,
+        window=window_around(now, zone),
+        type_ids=host.type_ids,
+        all_day_tasks=host.all_day_tasks and account.all_day_tasks,
+        conflict=host.conflict,
+        reschedule=host.reschedule,
+    )
+
+
+def _provisional(number: int, intent: Intent, item: Item) -> Link:
+    """The link that a real cycle would record for a create that was found; a dry run records nothing."""
+    return Link(
+        link_id=-number,
+        account_id=intent.account_id,
+        activity_id=intent.activity_id,
+        origin=intent.entry.origin,
+        kind=intent.entry.kind,
+        item_id=item.item_id,
+        change_key=item.change_key,
+        uid=item.uid,
+        original_start=None,
+        stamp=intent.stamp,
+        agreed=intent.entry,
+        crm_version=0,
+    )
+
+
+def _activities_of(change: Change) -> Iterator[str]:
+    if change.activity is not None:
+        yield change.activity.activity_id
+        if change.activity.rescheduled_from is not None:
+            yield change.activity.rescheduled_from
+    if change.link is not None:
+        yield change.link.activity_id
+
+
+def _undone(change: Change, error: MailboxError) -> Outcome:
+    link: Link | None = change.link
+    activity: Activity | None = change.activity
+    return Outcome(
+        action=change.action,
+        side=change.side,
+        kind=change.kind.value,
+        key=change.key,
+        outcome="failed",
+        reason=f"{change.reason}; not done: {error}",
+        activity_id=activity.activity_id if activity else link.activity_id if link else None,
+        item_id=link.item_id if link else change.item.item_id if change.item else "",
+        response_code=error.response_code,
+        before=change.before,
+        after=change.after,
+    )
