@@ -9,7 +9,6 @@ Sources: EWS reference, "TimeZoneDefinition", "GetServerTimeZones", "MeetingTime
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -123,6 +122,7 @@ def windows_id(iana: str) -> str:
     return same_clock(known_zone, range(this_year, this_year + 1))
 
 
+@lru_cache(maxsize=4096)
 def faithful_id(zone_id: str, years: range) -> str:
     """The Windows id of a zone where that keeps the same clock in all of ``years``; else the id as given.
 
@@ -141,14 +141,16 @@ def same_clock(clock: tzinfo, years: range) -> str:
     Raises:
         UnknownZone: there is none.
     """
-    for candidate in _in_order(win_tz):
+    for candidate in in_order():
         if keeps_same_time(clock, zone(candidate), years):
             return candidate
     raise UnknownZone(str(clock))
 
 
-def _in_order(ids: Iterable[str]) -> list[str]:
-    return sorted(ids, key=lambda name: (_USUAL.index(name) if name in _USUAL else len(_USUAL), name))
+@lru_cache(maxsize=1)
+def in_order() -> tuple[str, ...]:
+    """Every Windows id; where several zones keep the same clock, the one most people mean comes first."""
+    return tuple(sorted(win_tz, key=lambda name: (_USUAL.index(name) if name in _USUAL else len(_USUAL), name)))
 
 
 @lru_cache(maxsize=8)
@@ -197,11 +199,11 @@ def _transition(to: str, clock: tzinfo, change: Change) -> Transition:
         timedelta(hours=wall.hour, minutes=wall.minute, seconds=wall.second),
         wall.month,
         DAY_NAMES[wall.weekday()],
-        _occurrence(clock, change),
+        occurrence(clock, change),
     )
 
 
-def _occurrence(clock: tzinfo, change: Change) -> int:
+def occurrence(clock: tzinfo, change: Change) -> int:
     """Which of its month's weekdays a change falls on: -1 where it is the last, in this year and the next ones."""
     wall = change.wall
     number = (wall.day - 1) // 7 + 1
@@ -332,7 +334,7 @@ def nearest(rules: YearRules, name: str, year: int) -> str:
         UnknownZone: no zone has these offsets; ``name`` is what the client called its own.
     """
     best: tuple[timedelta, str] | None = None
-    for candidate in _in_order(win_tz):
+    for candidate in in_order():
         other = year_rules(zone(candidate), year)
         if (other.standard, other.daylight) != (rules.standard, rules.daylight):
             continue
