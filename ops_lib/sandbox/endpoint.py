@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ops_lib.sandbox import operations, requests_log
+from ops_lib.sandbox import error_answers, requests_log
 from ops_lib.sandbox.answers import PAGES, XML, Answer, ClientGone, Receive, Scope, Send, page, read_body
 from ops_lib.sandbox.entra import EXCHANGE_APP_ID, Directory, TokenRefused
 from ops_lib.sandbox.ews.envelope import Reply, SoapRequest
@@ -21,6 +21,7 @@ from ops_lib.sandbox.ews.envelope import fault as fault_reply
 from ops_lib.sandbox.ews.errors import SoapFault
 from ops_lib.sandbox.ews.session import Caller
 from ops_lib.sandbox.faults import Fault, Faults
+from ops_lib.sandbox.operations import LISTS
 from ops_lib.sandbox.requests_log import RequestsLog
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ class EwsEndpoint:
             return fault_reply(problem)
         except Exception:  # noqa: BLE001  the boundary: a client gets the fault Exchange sends, the sandbox's keeper the trace
             _log.exception("the sandbox failed at %s", request.operation)
-            return operations.soap_fault("ErrorInternalServerError")
+            return error_answers.soap_fault("ErrorInternalServerError")
 
     async def _go_wrong(
         self, fault: Fault, asked: _Asked, request: SoapRequest, caller: Caller, answer: Answer
@@ -225,9 +226,9 @@ class EwsEndpoint:
 def _instead(fault: Fault, asked: _Asked) -> Reply | None:
     """Draws the answer a rule gives instead of the real one, if it gives one."""
     if fault.soap_fault:
-        return operations.soap_fault(fault.soap_fault, fault.message, fault.back_off_milliseconds)
+        return error_answers.soap_fault(fault.soap_fault, fault.message, fault.back_off_milliseconds)
     if fault.response_code:
-        return operations.error_answer(
+        return error_answers.error_answer(
             asked.operation, asked.parts, fault.response_code, fault.message, fault.back_off_milliseconds
         )
     if fault.status is not None or fault.body is not None:
@@ -239,7 +240,7 @@ def _parts(request: SoapRequest) -> int:
     """Says how many response messages the request calls for: one for each thing in its list."""
     for child in request.root:
         name = child.tag.rpartition("}")[2] if isinstance(child.tag, str) else ""
-        if name in operations.LISTS:
+        if name in LISTS:
             return sum(1 for one in child if isinstance(one.tag, str))
     return 1
 
@@ -247,7 +248,7 @@ def _parts(request: SoapRequest) -> int:
 def _decoded(body: bytes, size: int, encoding: str, largest: int) -> bytes | Reply:
     """Undoes a request's compression; gives the refusal where it is unknown, damaged, or the request is too big."""
     if size > largest:
-        return operations.soap_fault("ErrorRequestStreamTooBig")
+        return error_answers.soap_fault("ErrorRequestStreamTooBig")
     kind = encoding.strip().lower()
     if kind in ("", "identity"):
         return body
@@ -260,7 +261,7 @@ def _decoded(body: bytes, size: int, encoding: str, largest: int) -> bytes | Rep
     except zlib.error:
         unpacked = b""
     if len(unpacked) > largest:
-        return operations.soap_fault("ErrorRequestStreamTooBig")
+        return error_answers.soap_fault("ErrorRequestStreamTooBig")
     if not unpacker.eof:
         return Reply(400, {"Content-Type": _TEXT}, b"The compressed body is damaged.")
     return unpacked

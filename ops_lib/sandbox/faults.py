@@ -117,7 +117,7 @@ def _headers(value: Any) -> dict[str, str]:
 
 
 def _operation(value: Any) -> str:
-    if value not in _NAMED:
+    if not isinstance(value, str) or value not in _NAMED:
         near = difflib.get_close_matches(str(value), sorted(_NAMED), n=1)
         raise ValueError('is no operation of EWS, nor "*"' + (f"; did you mean {near[0]}?" if near else ""))
     return str(value)
@@ -163,6 +163,7 @@ _RULE_FIELDS: dict[str, Check] = {
     "probability": _number(0, 1, whole=False),
     "seed": _number(0, 2**63, whole=True),
 }
+_ENTRA_FIELDS = {"status", "headers", "body", "drop", "delay_seconds", "late_seconds"}
 # What each companion goes with; a companion alone would say nothing.
 _COMPANIONS = {
     "headers": ("status", "body"),
@@ -234,9 +235,11 @@ def read_rule(document: Any, rule_id: str) -> Rule:
         raise InputError("means nothing alone", subject="rule, seed", fix="Add probability, or leave it out.")
     operation = values.get("operation", "*")
     fault: Fault = values["fault"]
-    if operation in (TOKEN, DISCOVERY) and (fault.soap_fault or fault.response_code):
+    if operation in (TOKEN, DISCOVERY) and not set(document["fault"]) <= _ENTRA_FIELDS:
         raise InputError(
-            f"{operation} is not answered in SOAP", subject="rule, fault", fix="Use status with headers and body."
+            f"{operation} is a request to Entra, not to EWS",
+            subject="rule, fault",
+            fix=f"Use only {', '.join(sorted(_ENTRA_FIELDS))}.",
         )
     return Rule(
         id=rule_id,
