@@ -138,7 +138,7 @@ class Accounts:
             self._refuse_second_calendar(self._directory.user_by_id(account.user_id))
         return self._set(
             account,
-            calendar=calendar or account.calendar,
+            calendar=calendar,
             send_email=account.send_email if send_email is None else send_email,
             all_day_tasks=account.all_day_tasks if all_day_tasks is None else all_day_tasks,
         )

@@ -88,10 +88,17 @@ class Hosts:
         return own or [host for host in known if host.community_id is None]
 
     def add(self, name: str, entered: HostInput) -> Host:
-        """Add a host. **Raises** `InputError` when the name is taken or what was entered cannot be."""
+        """Add a host; one that exists and is just so is returned. **Raises** `InputError` for another of that name, or what cannot be."""
         name = text_of(name, "a host's name")
-        if self.find(name) is not None:
-            raise InputError(f"there is a host {name} already", fix=f"syncops host edit {name} changes it.")
+        existing = self.find(name)
+        if existing is not None:
+            if self._is_just_so(existing, entered):
+                return existing
+            raise InputError(
+                "there is a host of that name already, and it is another",
+                subject=name,
+                fix=f"syncops host edit {name!r} changes it.",
+            )
         auth = choice(entered.auth or "basic", checks.AUTHS, "a way of signing in")
         is_office_365 = auth.startswith("oauth") or checks.version(entered.version or "2016") == "Office 365"
         url = entered.url or (checks.OFFICE_365_URL if is_office_365 else None)
@@ -122,6 +129,11 @@ class Hosts:
         return self.get(name)
 
     # ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────
+    def _is_just_so(self, host: Host, entered: HostInput) -> bool:
+        held = self._connection.execute(select(hosts).where(hosts.c.id == number(host.host_id))).one()._asdict()
+        types = host.type_ids if entered.types is None else {str(each) for each in self._type_ids(entered.types)}
+        return types == host.type_ids and all(held[name] == value for name, value in self._columns(entered).items())
+
     def _columns(self, entered: HostInput) -> dict[str, Any]:
         """The columns of what was entered, each checked by itself."""
         columns: dict[str, Any] = {}
