@@ -1,0 +1,308 @@
+"""`syncops sync | status | check`: cycles, how the accounts stand, and whether both sides hold what the ledger says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ops_lib.cli import JsonOption, open_workspace, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from ops_lib.model import Account, Change
+    from ops_lib.sync.cycle import CycleResult
+    from ops_lib.sync.fleet import Progress
+    from ops_lib.workspace import Workspace
+
+AccountOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ACCOUNT", help="Only this mailbox or user; may be repeated.", show_default=False),
+]
+HostOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only this host's accounts.", show_default=False)]
+
+
+def sync(
+    account: AccountOption = None,
+    host: HostOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what a cycle would do; write nothing anywhere.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="How many accounts at a time.")] = 4,
+    allow_deletions: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Let each cycle remove so many entries; without it, a fifth of the links or five.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep the accounts in step: one cycle each. Exit code 0: all well; 1: some failed; 2: could not start."""
+    from ops_lib.sync.cycle import Options
+    from ops_lib.sync.fleet import Fleet
+
+    with open_workspace() as workspace:
+        accounts = _accounts(workspace, account, host)
+        fleet = Fleet(workspace)
+        with _progress(len(accounts)) as progress:
+            run = fleet.run(
+                accounts,
+                Options(dry_run=dry_run, allow_deletions=allow_deletions),
+                threads=min(threads, len(accounts)),
+                progress=progress,
+            )
+        if dry_run:
+            _show_plan(run.results, as_json)
+        elif as_json:
+            print_json({"run": run.run_id, "accounts": [_as_json(result) for result in run.results]})
+        else:
+            _show(run.results)
+        for result in run.results:
+            if result.error is not None:
+                say(f"{result.account.mailbox}: {result.error}")
+        if not run.all_well:
+            raise typer.Exit(1)
+
+
+def status(account: AccountOption = None, host: HostOption = None, as_json: JsonOption = False) -> None:
+    """How each account's calendar and email stand: status, since when, who must act, and what to do next."""
+    with open_workspace() as workspace:
+        rows = statuses(workspace, _accounts(workspace, account, host, must_exist=False))
+        if as_json:
+            print_json(rows)
+            return
+        print_table(
+            ("account", "host", "process", "status", "since", "last success", "next step"),
+            [
+                (r["account"], r["host"], r["process"], r["status"], r["since"], r["last_success"], r["next_step"])
+                for r in rows
+            ],
+            empty="There are no accounts yet: syncops account add makes one.",
+        )
+
+
+def check(account: AccountOption = None, host: HostOption = None, as_json: JsonOption = False) -> None:
+    """Compare the ledger with what both sides hold now, read-only. Exit code 1 when an invariant is broken or could not be seen."""
+    from ops_lib.access.hosts import Hosts
+    from ops_lib.access.secrets import resolve
+    from ops_lib.mailbox import open_mailbox
+    from ops_lib.sync.audit import audit
+
+    with open_workspace() as workspace:
+        accounts = [each for each in _accounts(workspace, account, host) if each.calendar]
+        with workspace.database.read() as connection:
+            hosts = {each.host_id: each for each in Hosts(connection).all()}
+        audits = [
+            audit(
+                workspace,
+                hosts[each.host_id],
+                each,
+                open_mailbox(hosts[each.host_id], each, resolve, workspace.settings.request_timeout_seconds),
+            )
+            for each in accounts
+        ]
+        remarks = [remark for each in audits for remark in each.remarks]
+        if as_json:
+            print_json(
+                [
+                    {
+                        "account": each.account,
+                        "links": each.links,
+                        "equal": each.equal,
+                        "remarks": [
+                            {"verdict": r.verdict, "activity": r.activity_id, "item": r.item_id, "reason": r.reason}
+                            for r in each.remarks
+                        ],
+                    }
+                    for each in audits
+                ]
+            )
+        else:
+            print_table(
+                ("account", "links", "equal"),
+                [(each.account, each.links, each.equal) for each in audits],
+                empty="There are no accounts.",
+            )
+            print_table(
+                ("account", "verdict", "activity", "reason"),
+                [(r.account, r.verdict, r.activity_id, r.reason) for r in remarks],
+                empty="Both sides hold what the ledger says.",
+            )
+        if any(remark.verdict != "waiting" for remark in remarks):
+            raise typer.Exit(1)
+
+
+# ── which accounts ───────────────────────────────────────────────────────────────────────────────────────────────────
+def _accounts(
+    workspace: Workspace, names: Sequence[str] | None, host: str | None, *, must_exist: bool = True
+) -> list[Account]:
+    from ops_lib.access.accounts import Accounts
+    from ops_lib.errors import InputError
+
+    with workspace.database.read() as connection:
+        known = Accounts(connection)
+        if names:
+            found = [each for name in names for each in known.accounts(host=host, who=name)]
+        else:
+            found = known.accounts(host=host)
+    if not found and must_exist:
+        raise InputError("there are no accounts to keep in step", fix="syncops account add --user EMAIL makes one.")
+    return list({each.account_id: each for each in found}.values())
+
+
+def statuses(workspace: Workspace, accounts: Sequence[Account]) -> list[dict[str, Any]]:
+    """One row per account and process, as `status --json` prints them."""
+    from ops_lib.access.hosts import Hosts
+    from ops_lib.diagnosis.statuses import NOT_ENABLED, UNATTEMPTED
+    from ops_lib.sync.fleet import owner_and_next_step
+    from ops_lib.sync.ledger import Ledger
+    from ops_lib.sync.mapping import instant_text
+
+    rows = []
+    with workspace.database.read() as connection:
+        ledger = Ledger(connection)
+        hosts = {each.host_id: each for each in Hosts(connection).all()}
+        for account in accounts:
+            host = hosts[account.host_id]
+            enabled = {"calendar": account.calendar, "email": account.send_email and host.send_email}
+            for process in ("calendar", "email"):
+                kept = ledger.status(account.account_id, process)  # type: ignore[arg-type]
+                name = NOT_ENABLED if not enabled[process] else kept.status if kept is not None else UNATTEMPTED
+                is_kept = kept is not None and kept.status == name
+                owner, next_step = owner_and_next_step(name)
+                rows.append(
+                    {
+                        "account": account.mailbox,
+                        "host": host.name,
+                        "process": process,
+                        "status": name,
+                        "sub_cause": kept.sub_cause if kept is not None and is_kept else "",
+                        "since": instant_text(kept.since) if kept is not None and is_kept else None,
+                        "last_success": instant_text(kept.last_success)
+                        if kept is not None and kept.last_success
+                        else None,
+                        "owner": owner,
+                        "next_step": next_step,
+                    }
+                )
+    return rows
+
+
+# ── showing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+def _as_json(result: CycleResult) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "account": result.account.mailbox,
+        "outcome": result.outcome,
+        **result.counts(),
+        "requests": result.requests,
+        "seconds": round(result.seconds, 3),
+    }
+    if result.error is not None:
+        document["error"] = {
+            "response_code": result.error.response_code,
+            "message": result.error.message,
+            "fix": result.error.fix,
+        }
+    return document
+
+
+def _show(results: Sequence[CycleResult]) -> None:
+    rows = []
+    for result in results:
+        counts = result.counts()
+        both = [f"{counts[verb]['crm']} / {counts[verb]['exchange']}" for verb in ("created", "updated", "deleted")]
+        rows.append(
+            (
+                result.account.mailbox,
+                result.outcome,
+                *both,
+                counts["skipped"],
+                counts["failed"],
+                result.requests,
+                f"{result.seconds:.1f}",
+            )
+        )
+    columns = (
+        "account",
+        "outcome",
+        "created CRM/Exchange",
+        "updated",
+        "deleted",
+        "skipped",
+        "failed",
+        "requests",
+        "seconds",
+    )
+    print_table(columns, rows, empty="There are no accounts.")
+
+
+def _show_plan(results: Sequence[CycleResult], as_json: bool) -> None:
+    from ops_lib.sync.mapping import entry_as_json
+
+    shown = {
+        result.account.mailbox: [c for c in result.changes if c.writes or c.action == "skip"] for result in results
+    }
+    if as_json:
+        print_json(
+            {
+                "accounts": [
+                    {
+                        "account": result.account.mailbox,
+                        "changes": [
+                            {
+                                "action": c.action,
+                                "side": c.side,
+                                "kind": c.kind.value,
+                                "key": c.key,
+                                "reason": c.reason,
+                                "before": entry_as_json(c.before) if c.before else None,
+                                "after": entry_as_json(c.after) if c.after else None,
+                            }
+                            for c in shown[result.account.mailbox]
+                        ],
+                    }
+                    for result in results
+                ]
+            }
+        )
+        return
+    rows = [
+        (mailbox, c.action, c.side, c.kind, _title(c), c.reason) for mailbox, changes in shown.items() for c in changes
+    ]
+    print_table(
+        ("account", "action", "side", "kind", "what", "why"),
+        rows,
+        empty="Both sides agree: a cycle would write nothing.",
+    )
+
+
+def _title(change: Change) -> str:
+    entry = change.after or change.before
+    if entry is not None:
+        return entry.description
+    if change.activity is not None:
+        return change.activity.description
+    return change.item.subject if change.item is not None else change.key
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Progress]:
+    """A bar on the terminal for what takes over two seconds; silent when not a terminal."""
+    if not sys.stderr.isatty() or total < 2:
+        yield lambda result: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("keeping accounts in step", total=total)
+
+        def advance(result: CycleResult) -> None:
+            bar.update(task, advance=1, description=result.account.mailbox)
+
+        yield advance
