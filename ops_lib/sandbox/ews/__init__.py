@@ -1,0 +1,75 @@
+"""The SOAP face of the sandbox: Exchange Web Services over an ``Organisation``.
+
+``EwsFace.read`` says what a request is and refuses what no server would look at; ``EwsFace.answer`` does it. HTTP, sign-in and
+faults to order are the server's business (``ops_lib.sandbox.endpoint``).
+
+Where things are: ``envelope`` and ``grammar`` read requests; ``registry`` knows the operations, one module per group
+(``folders``, ``read_items``, ``find_items``, ``sync``, ``write_items``, ``move_items``, ``lookups``); ``properties`` is the one table
+of what items and folders have; ``shapes``, ``computed``, ``codecs``, ``extended`` write it. What later issues add (meetings, sending,
+attachments, subscriptions) is a module of operations each, and rows in the table.
+"""
+
+from __future__ import annotations
+
+from ops_lib.sandbox import ids
+from ops_lib.sandbox.store import Organisation
+
+from . import envelope, find_items, folders, grammar, lookups, move_items, read_items, sync, write_items
+from .envelope import Reply, SoapRequest
+from .errors import SoapFault
+from .registry import OPERATIONS
+from .session import Caller, Session
+from .xml import T
+
+__all__ = ["Caller", "EwsFace", "Reply", "SoapFault", "SoapRequest"]
+
+_MODULES = (find_items, folders, lookups, move_items, read_items, sync, write_items)  # importing them registers them
+
+
+class EwsFace:
+    """EWS over an organisation. Safe to call from several threads: one request is done at a time."""
+
+    def __init__(self, organisation: Organisation) -> None:
+        self.organisation = organisation
+
+    def read(self, body: bytes) -> SoapRequest:
+        """Read a request; nothing is done yet.
+
+        Raises:
+            SoapFault: it is malformed, breaks the schema, or is no operation of this server.
+        """
+        request = envelope.parse(body)
+        if request.operation not in OPERATIONS:
+            raise SoapFault("ErrorInvalidRequest")
+        grammar.check(request)
+        request.mailbox = self._mailbox(request)
+        return request
+
+    def answer(self, request: SoapRequest, caller: Caller) -> Reply:
+        """Do what the request asks, as this caller, and say how it went."""
+        with self.organisation.lock:
+            try:
+                session = Session(self.organisation, caller, request)
+                messages = OPERATIONS[request.operation](session)
+            except SoapFault as problem:
+                return envelope.fault(problem)
+        return envelope.answer(request.operation, messages)
+
+    def _mailbox(self, request: SoapRequest) -> str:
+        """The address of the mailbox the request is about, "" where it does not say."""
+        if request.impersonated is not None:
+            return request.impersonated[1].lower()
+        for element in request.root.iter(f"{T}DistinguishedFolderId", f"{T}FolderId", f"{T}ItemId"):
+            if element.tag == f"{T}DistinguishedFolderId":
+                address = element.findtext(f"{T}Mailbox/{T}EmailAddress")
+                if address:
+                    return str(address).strip().lower()
+                continue
+            try:
+                named = ids.decode_id(element.get("Id") or "")
+            except ids.MalformedId:
+                continue
+            mailbox = self.organisation.mailbox_by_guid(named.mailbox)
+            if mailbox is not None:
+                return mailbox.address
+        return ""

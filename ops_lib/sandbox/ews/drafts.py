@@ -1,0 +1,200 @@
+"""What a client sends of an item, read into values: fields, zones, dates, MIME. Nothing is stored here."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from email import message_from_bytes, policy
+from typing import Any
+
+from .. import events, ical, recurrence, zones
+from ..items import Extended, ExtendedName, Override, Values
+from ..values import Body, Person
+from . import codecs, extended
+from .errors import ResponseError
+from .properties import BY_ELEMENT, Property
+from .session import Session
+from .xml import T
+
+#: which zone a time without an offset is read in
+_ZONE_OF = {
+    "calendar:Start": "calendar:StartTimeZone",
+    "calendar:End": "calendar:EndTimeZone",
+    "item:ReminderDueBy": "calendar:StartTimeZone",
+}
+_FIVE_YEARS = timedelta(days=5 * 366)
+_HALF_HOUR = timedelta(minutes=30)
+
+
+@dataclass(slots=True)
+class Draft:
+    """An item as a client describes it."""
+
+    element: str
+    values: Values = field(default_factory=dict)
+    extended: Extended = field(default_factory=dict)
+    exceptions: dict[datetime, Override] = field(default_factory=dict)
+    deleted: set[datetime] = field(default_factory=set)
+
+
+def _path_xml(row: Property) -> str:
+    return f'<t:FieldURI FieldURI="{row.uri}"/>'
+
+
+def task_date(value: datetime, session: Session) -> datetime:
+    """The day a task's date means, as midnight UTC.
+
+    Task dates have no time: a midnight is its own day, whatever its offset; any other time means the day it falls on in
+    the TimeZoneContext.
+    """
+    if value.time() != time(0) and value.tzinfo is not None:
+        value = value.astimezone(zones.zone(session.context_zone_id))
+    return datetime.combine(value.date(), time(0), UTC)
+
+
+def read_field(element_name: str, child: Any, session: Session) -> tuple[Property, Any]:
+    """One property of an item of this element. Times without an offset stay naive.
+
+    Raises:
+        ResponseError: it cannot be written, or its value cannot be.
+    """
+    local = codecs.local_name(child)
+    row = BY_ELEMENT[element_name].get(local)
+    if row is None:
+        raise ResponseError("ErrorInvalidPropertySet", f"Set action is invalid for property: {local}.")
+    if not row.writable:
+        raise ResponseError("ErrorInvalidPropertySet", xml=_path_xml(row))
+    if row.kind == "zone":
+        return row, session.zone_id_of(child)
+    if row.kind == "meetingzone":
+        try:
+            return row, zones.from_meeting_time_zone(child, session.organisation.now().year)
+        except zones.UnknownZone:
+            raise ResponseError("ErrorTimeZone") from None
+    value = codecs.READ[row.kind](child)
+    if row.kind == "date":
+        value = task_date(value, session)
+    return row, value
+
+
+def read_item(item: Any, session: Session) -> Draft:
+    """The item in an element of ``Items``.
+
+    Raises:
+        ResponseError: a property cannot be written, a value cannot be, or the MIME content is no such item.
+    """
+    draft = Draft(codecs.local_name(item))
+    mime = None
+    for child in item:
+        if child.tag == f"{T}ExtendedProperty":
+            name, value = extended.read_value(child)
+            put_extended(draft.values, draft.extended, name, value)
+            continue
+        row, value = read_field(draft.element, child, session)
+        if row.kind == "mime":
+            mime = value
+        elif row.kind == "meetingzone":
+            draft.values.setdefault("calendar:StartTimeZone", value)
+        else:
+            draft.values[row.uri] = value
+    if mime is not None:
+        _take_mime(draft, mime)
+    if draft.element == "CalendarItem":
+        zone = draft.values.setdefault("calendar:StartTimeZone", session.context_zone_id)
+        draft.values.setdefault("calendar:EndTimeZone", zone)
+    settle_times(draft.values, session)
+    return draft
+
+
+def put_extended(values: Values, extras: Extended, name: ExtendedName, value: Any) -> None:
+    """Write an extended property, or the first-class property it is another name of.
+
+    Raises:
+        ResponseError: it is the other name of a property that cannot be written that way.
+    """
+    uri = extended.WRITABLE_ALIASES.get(name)
+    if uri is not None:
+        values[uri] = value
+    elif name in extended.ALIASES:
+        raise ResponseError("ErrorInvalidPropertySet", xml=extended.write_name(name))
+    else:
+        extras[name] = value
+
+
+def settle_times(values: Values, session: Session) -> None:
+    """Make all times instants: naive ones are read in their zone, else in the TimeZoneContext, else as UTC."""
+    for uri, value in values.items():
+        if isinstance(value, datetime) and (value.tzinfo is not UTC):
+            values[uri] = session.aware(value, values.get(_ZONE_OF.get(uri, "")))
+
+
+def _take_mime(draft: Draft, content: str) -> None:
+    try:
+        raw = base64.b64decode(content, validate=False)
+    except binascii.Error:
+        raise ResponseError("ErrorMimeContentInvalid") from None
+    if draft.element != "CalendarItem":
+        _take_message(draft, raw)
+        return
+    try:
+        parsed, refused = ical.parse(raw)
+    except ValueError:
+        raise ResponseError("ErrorMimeContentInvalid") from None
+    if len(parsed) != 1:
+        reason = str(refused[0]) if refused else "one event is wanted"
+        raise ResponseError("ErrorMimeContentConversionFailed", f"MIME content conversion failed: {reason}.")
+    one = parsed[0]
+    draft.values = {**one.values, **draft.values}
+    draft.exceptions = {start: Override(dict(values)) for start, values in one.exceptions.items()}
+    draft.deleted = set(one.deleted)
+
+
+def _take_message(draft: Draft, raw: bytes) -> None:
+    message = message_from_bytes(raw, policy=policy.default)
+    draft.values.setdefault("item:Subject", str(message.get("Subject", "")))
+    part = message.get_body(("html", "plain"))
+    if part is not None:
+        text = part.get_content()
+        draft.values.setdefault("item:Body", Body(text, part.get_content_subtype() == "html"))
+    if draft.element == "Message":
+        for header, uri in (("To", "message:ToRecipients"), ("Cc", "message:CcRecipients")):
+            found = message.get(header)
+            if found is not None:
+                people = [Person(one.display_name, one.addr_spec) for one in found.addresses]
+                draft.values.setdefault(uri, people)
+
+
+def check_event(values: Values, now: datetime) -> None:
+    """Bring an event's times in order, as the server does before it stores it.
+
+    Raises:
+        ResponseError: it ends before it starts, lasts too long, or its recurrence has no occurrence.
+    """
+    if "calendar:Start" not in values:
+        start = now.astimezone(UTC).replace(second=0, microsecond=0)
+        values["calendar:Start"] = start + (_HALF_HOUR - timedelta(minutes=start.minute % 30))
+    values.setdefault("calendar:End", values["calendar:Start"] + _HALF_HOUR)
+    start, end = values["calendar:Start"], values["calendar:End"]
+    if end < start:
+        raise ResponseError("ErrorCalendarEndDateIsEarlierThanStartDate")
+    if end - start > _FIVE_YEARS:
+        raise ResponseError("ErrorCalendarDurationIsTooLong")
+    events.settle_event(values)
+    rule = values.get("calendar:Recurrence")
+    if rule is not None:
+        zone = zones.zone(values.get("calendar:StartTimeZone") or "UTC")
+        length = recurrence.wall_duration(values["calendar:Start"], values["calendar:End"], zone)
+        found = next(recurrence.starts(rule, values["calendar:Start"], zone), None)
+        if found is None:
+            raise ResponseError("ErrorRecurrenceHasNoOccurrence")
+        values["calendar:Start"] = found[1]
+        values["calendar:End"] = recurrence.end_after(found[1], length, zone)
+
+
+def default_folder(element: str, disposition: str) -> str:
+    """Where an item goes that names no folder: a distinguished id."""
+    if element == "Message":
+        return "sentitems" if disposition == "SendAndSaveCopy" else "drafts"
+    return {"CalendarItem": "calendar", "Task": "tasks", "Contact": "contacts"}.get(element, "drafts")

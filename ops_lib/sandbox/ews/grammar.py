@@ -1,0 +1,5 @@
+"""placeholder"""
+
+
+def check(request):
+    pass

@@ -1,0 +1,136 @@
+"""CreateItem, UpdateItem, DeleteItem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..items import Item
+from ..mailboxes import Folder
+from . import invitations
+from .codecs import local_name
+from .drafts import Draft, check_event, default_folder, read_item
+from .envelope import success
+from .errors import ResponseError
+from .properties import ITEM_CLASSES
+from .registry import each, operation
+from .session import Session
+from .shapes import ID_ONLY, render
+from .updates import apply_change
+from .views import View
+from .xml import M
+
+#: what CreateItem does with elements that are no items: AcceptItem, CancelCalendarItem, … (the module of meetings adds them)
+RESPONSE_OBJECTS: dict[str, Callable[[Any, Session], str]] = {}
+
+
+@operation("CreateItem")
+def create_item(session: Session) -> str:
+    """Answer CreateItem."""
+    root = session.request.root
+
+    def one(element: Any) -> str:
+        name = local_name(element)
+        if name in RESPONSE_OBJECTS:
+            return RESPONSE_OBJECTS[name](element, session)
+        if name not in ITEM_CLASSES:
+            raise ResponseError("ErrorInvalidItemForOperationCreateItem")
+        return _create(root, element, session)
+
+    return each("CreateItem", root.find(f"{M}Items"), one, inner="<m:Items/>")
+
+
+def _target(root: Any, element: str, session: Session) -> Folder:
+    given = root.find(f"{M}SavedItemFolderId")
+    if given is not None:
+        folder = session.folder(given[0], missing="ErrorFolderNotFound")
+    else:
+        mailbox = session.mailbox_named(None)
+        folder = mailbox.folder(default_folder(element, root.get("MessageDisposition") or ""))
+    if not folder.mailbox.rights_of(session.user, folder).create_items:
+        raise ResponseError("ErrorAccessDenied")
+    return folder
+
+
+def _create(root: Any, element: Any, session: Session) -> str:
+    draft = read_item(element, session)
+    sending = root.get("SendMeetingInvitations")
+    disposition = root.get("MessageDisposition")
+    if draft.element == "CalendarItem" and sending is None:
+        raise ResponseError("ErrorSendMeetingInvitationsRequired")
+    if draft.element == "Message" and disposition is None:
+        raise ResponseError("ErrorMessageDispositionRequired")
+    folder = _target(root, draft.element, session)
+    if draft.element == "CalendarItem":
+        check_event(draft.values, session.organisation.now())
+    elif draft.element == "Message":
+        return _create_message(draft, folder, disposition, session)
+    item = _store(draft, folder, session)
+    invitations.after_create(item, sending or "SendToNone", session)
+    return success("CreateItem", f"<m:Items>{render(View(item, session), ID_ONLY)}</m:Items>")
+
+
+def _store(draft: Draft, folder: Folder, session: Session) -> Item:
+    return session.organisation.add_item(
+        folder,
+        draft.element,
+        draft.values,
+        draft.extended,
+        by=session.user,
+        exceptions=draft.exceptions,
+        deleted=draft.deleted,
+    )
+
+
+def _create_message(draft: Draft, folder: Folder, disposition: str, session: Session) -> str:
+    draft.values["item:IsDraft"] = disposition == "SaveOnly"
+    if disposition == "SaveOnly":
+        draft.values.setdefault("message:IsRead", True)
+        item = _store(draft, folder, session)
+        return success("CreateItem", f"<m:Items>{render(View(item, session), ID_ONLY)}</m:Items>")
+    recipients = invitations.recipients_of(draft.values)
+    if not recipients:
+        raise ResponseError("ErrorMissingRecipients", "Recipients are missing.")
+    draft.values.update({"message:IsRead": True, "item:IsFromMe": True, "item:IsSubmitted": True})
+    item_id = _store(draft, folder, session).id if disposition == "SendAndSaveCopy" else ""
+    invitations.record(session, folder.mailbox, "Message", recipients, draft.values.get("item:Subject") or "", item_id)
+    return success("CreateItem", "<m:Items/>")
+
+
+@operation("UpdateItem")
+def update_item(session: Session) -> str:
+    """Answer UpdateItem."""
+    root = session.request.root
+
+    def one(element: Any) -> str:
+        view = apply_change(root, element, session)
+        inner = render(view, ID_ONLY)
+        return success(
+            "UpdateItem", f"<m:Items>{inner}</m:Items><m:ConflictResults><t:Count>0</t:Count></m:ConflictResults>"
+        )
+
+    return each("UpdateItem", root.find(f"{M}ItemChanges"), one, inner="<m:Items/>")
+
+
+@operation("DeleteItem")
+def delete_item(session: Session) -> str:
+    """Answer DeleteItem."""
+    root = session.request.root
+
+    def one(element: Any) -> str:
+        view = session.view(element)
+        item = view.item
+        if item.element == "CalendarItem" and root.get("SendMeetingCancellations") is None:
+            raise ResponseError("ErrorSendMeetingCancellationsRequired")
+        if item.element == "Task" and root.get("AffectedTaskOccurrences") is None:
+            raise ResponseError("ErrorAffectedTaskOccurrencesRequired")
+        if not view.rights.may_delete(item.created_by == session.user) or view.hidden:
+            raise ResponseError("ErrorAccessDenied")
+        invitations.before_delete(view, root.get("SendMeetingCancellations") or "SendToNone", session)
+        if view.occurrence is not None:
+            session.organisation.delete_occurrence(item, view.occurrence.original_start, by=session.user)
+        else:
+            session.organisation.delete_item(item, root.get("DeleteType"), by=session.user)
+        return success("DeleteItem")
+
+    return each("DeleteItem", root.find(f"{M}ItemIds"), one)

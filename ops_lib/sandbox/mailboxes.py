@@ -1,0 +1,295 @@
+"""Mailboxes and their folders: the tree, what a user may do there, and everything that changes content."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ops_lib.errors import InputError
+
+from . import ids, rights
+from .changes import ChangeLog
+from .items import Extended, Item, Override, Values
+
+if TYPE_CHECKING:
+    from .store import Organisation
+
+#: distinguished id, name, class, parent's distinguished id
+WELL_KNOWN: tuple[tuple[str, str, str, str], ...] = (
+    ("root", "Root", "", ""),
+    ("msgfolderroot", "Top of Information Store", "IPF.Note", "root"),
+    ("inbox", "Inbox", "IPF.Note", "msgfolderroot"),
+    ("calendar", "Calendar", "IPF.Appointment", "msgfolderroot"),
+    ("contacts", "Contacts", "IPF.Contact", "msgfolderroot"),
+    ("tasks", "Tasks", "IPF.Task", "msgfolderroot"),
+    ("notes", "Notes", "IPF.StickyNote", "msgfolderroot"),
+    ("journal", "Journal", "IPF.Journal", "msgfolderroot"),
+    ("drafts", "Drafts", "IPF.Note", "msgfolderroot"),
+    ("sentitems", "Sent Items", "IPF.Note", "msgfolderroot"),
+    ("deleteditems", "Deleted Items", "IPF.Note", "msgfolderroot"),
+    ("outbox", "Outbox", "IPF.Note", "msgfolderroot"),
+    ("junkemail", "Junk Email", "IPF.Note", "msgfolderroot"),
+    ("conversationhistory", "Conversation History", "IPF.Note", "msgfolderroot"),
+    ("syncissues", "Sync Issues", "IPF.Note", "msgfolderroot"),
+    ("conflicts", "Conflicts", "IPF.Note", "syncissues"),
+    ("localfailures", "Local Failures", "IPF.Note", "syncissues"),
+    ("serverfailures", "Server Failures", "IPF.Note", "syncissues"),
+    ("quickcontacts", "Quick Contacts", "IPF.Contact.MOC.QuickContacts", "contacts"),
+    ("imcontactlist", "IM Contact List", "IPF.Contact.MOC.ImContactList", "contacts"),
+    ("recipientcache", "Recipient Cache", "IPF.Contact.RecipientCache", "contacts"),
+    ("searchfolders", "Finder", "", "root"),
+    ("todosearch", "To-Do Search", "IPF.Task", "root"),
+    ("voicemail", "Voice Mail", "IPF.Note.Microsoft.Voicemail", "root"),
+    ("directory", "Directory", "", "root"),
+    ("adminauditlogs", "AdminAuditLogs", "", "recoverableitemsroot"),
+    ("recoverableitemsroot", "Recoverable Items", "", "root"),
+    ("recoverableitemsdeletions", "Deletions", "", "recoverableitemsroot"),
+    ("recoverableitemsversions", "Versions", "", "recoverableitemsroot"),
+    ("recoverableitemspurges", "Purges", "", "recoverableitemsroot"),
+    ("recoverableitemsdiscoveryholds", "DiscoveryHolds", "", "recoverableitemsroot"),
+)
+FIRST_USER_FOLDER = 1000
+
+
+class Folder:
+    """One folder. ``change`` is the count at which its own properties last changed."""
+
+    __slots__ = (
+        "change",
+        "distinguished_id",
+        "extended",
+        "folder_class",
+        "id",
+        "items",
+        "log",
+        "mailbox",
+        "name",
+        "number",
+        "parent",
+        "permissions",
+    )
+
+    def __init__(
+        self, mailbox: Mailbox, number: int, name: str, folder_class: str, parent: Folder | None, distinguished_id: str
+    ) -> None:
+        self.mailbox = mailbox
+        self.number = number
+        self.name = name
+        self.folder_class = folder_class
+        self.parent = parent
+        self.distinguished_id = distinguished_id
+        self.id = Folder.id_of(mailbox, number)
+        self.items: dict[int, Item] = {}
+        self.log = ChangeLog()
+        self.extended: Extended = {}
+        self.change = 0
+        default = "FreeBusyTimeOnly" if distinguished_id == "calendar" else "None"
+        self.permissions: dict[str, rights.Rights] = {
+            rights.DEFAULT: rights.LEVELS[default],
+            rights.ANONYMOUS: rights.LEVELS["None"],
+        }
+
+    @staticmethod
+    def id_of(mailbox: Mailbox, number: int) -> str:
+        """The id of the folder with this number, whether it is still there or not."""
+        return ids.encode_id(mailbox.guid, ids.FOLDER, number)
+
+    @property
+    def change_key(self) -> str:
+        """The text of this version's change key."""
+        return ids.encode_change_key("Folder", self.mailbox.guid, self.change)
+
+    @property
+    def is_calendar(self) -> bool:
+        """Whether appointments live here."""
+        return self.folder_class.startswith("IPF.Appointment")
+
+    @property
+    def children(self) -> list[Folder]:
+        """The folders directly below, by name."""
+        return sorted(
+            (folder for folder in self.mailbox.folders.values() if folder.parent is self), key=lambda f: f.name.lower()
+        )
+
+    def below(self) -> Iterator[Folder]:
+        """All folders below, parents first."""
+        for child in self.children:
+            yield child
+            yield from child.below()
+
+    def visible_items(self, associated: bool = False) -> Iterable[Item]:
+        """The items, either the ordinary or the associated (hidden) ones."""
+        return (item for item in self.items.values() if item.associated == associated)
+
+
+class Mailbox:
+    """One user's mailbox: folders, items, and the count of everything that ever changed in it."""
+
+    def __init__(
+        self,
+        organisation: Organisation,
+        address: str,
+        name: str,
+        zone: str,
+        aliases: Iterable[str] = (),
+        folder_names: dict[str, str] | None = None,
+    ) -> None:
+        self.organisation = organisation
+        self.address = address
+        self.name = name
+        self.zone = zone
+        self.aliases = tuple(aliases)
+        self.guid = ids.mailbox_guid(address)
+        self.private_viewers: set[str] = set()
+        self.hierarchy = ChangeLog()
+        self.folders: dict[int, Folder] = {}
+        self.items: dict[int, Item] = {}
+        self.user_configurations: dict[tuple[int, str], dict[str, str]] = {}
+        self._distinguished: dict[str, Folder] = {}
+        self._count = 0
+        self._last_item = 0
+        self._last_folder = FIRST_USER_FOLDER
+        names = folder_names or {}
+        for number, (distinguished_id, plain, folder_class, _) in enumerate(WELL_KNOWN, start=1):
+            folder = Folder(self, number, names.get(distinguished_id, plain), folder_class, None, distinguished_id)
+            self._distinguished[distinguished_id] = folder
+            self.folders[number] = folder
+            folder.change = self.count()
+            if distinguished_id != "root":
+                self.hierarchy.record(number, folder.change)
+        for distinguished_id, _, _, parent in WELL_KNOWN:
+            if parent:
+                self._distinguished[distinguished_id].parent = self._distinguished[parent]
+
+    def count(self) -> int:
+        """The next number of a change."""
+        self._count += 1
+        return self._count
+
+    # folders
+
+    def folder(self, name: str) -> Folder:
+        """The folder with this distinguished id, or else this display name.
+
+        Raises:
+            InputError: the mailbox has none.
+        """
+        known = self._distinguished.get(name)
+        if known is not None:
+            return known
+        for folder in self.folders.values():
+            if folder.name == name:
+                return folder
+        raise InputError(f"the mailbox has no folder {name!r}", subject=self.address)
+
+    def distinguished(self, distinguished_id: str) -> Folder | None:
+        """The folder with this distinguished id, if this kind of mailbox has one."""
+        return self._distinguished.get(distinguished_id)
+
+    def add_folder(self, parent: Folder, name: str, folder_class: str) -> Folder:
+        """Make a folder below ``parent``. The caller has seen to it that the name is free."""
+        self._last_folder += 1
+        folder = Folder(self, self._last_folder, name, folder_class, parent, "")
+        folder.permissions = dict(parent.permissions)
+        self.folders[folder.number] = folder
+        folder.change = self.count()
+        self.hierarchy.record(folder.number, folder.change)
+        return folder
+
+    def touch_folder(self, folder: Folder) -> None:
+        """The folder's own properties have changed."""
+        folder.change = self.count()
+        if folder.parent is not None:
+            self.hierarchy.record(folder.number, folder.change)
+
+    def remove_folder(self, folder: Folder) -> None:
+        """The folder, what is below it, and everything in them are gone."""
+        for below in [*folder.below(), folder]:
+            for item in list(below.items.values()):
+                self.remove_item(item)
+            del self.folders[below.number]
+            self.hierarchy.remove(below.number, self.count())
+
+    # items
+
+    def add_item(
+        self,
+        folder: Folder,
+        element: str,
+        values: Values,
+        extended: Extended | None = None,
+        *,
+        by: str,
+        exceptions: dict[datetime, Override] | None = None,
+        deleted: Iterable[datetime] = (),
+        associated: bool = False,
+    ) -> Item:
+        """Put a new item into the folder."""
+        self._last_item += 1
+        item = Item(
+            self,
+            folder,
+            self._last_item,
+            element,
+            values,
+            extended or {},
+            created=self.organisation.now(),
+            created_by=by,
+            associated=associated,
+        )
+        item.exceptions = dict(exceptions or {})
+        item.deleted = set(deleted)
+        item.change = self.count()
+        self.items[item.number] = folder.items[item.number] = item
+        folder.log.record(item.number, item.change, associated=associated)
+        return item
+
+    def touch_item(self, item: Item, by: str, changed: Iterable[object] = (), *, read_flag_only: bool = False) -> None:
+        """The item has changed: a new version, its fields' versions, and a line in the folder's log."""
+        item.change = self.count()
+        item.modified = self.organisation.now()
+        item.modified_by = by
+        for name in changed:
+            item.field_changes[name] = item.change
+        item.folder.log.record(item.number, item.change, read_flag_only=read_flag_only)
+
+    def remove_item(self, item: Item) -> None:
+        """The item is gone; a tombstone stays in the folder's log."""
+        del self.items[item.number]
+        del item.folder.items[item.number]
+        item.folder.log.remove(item.number, self.count())
+
+    def move_item(self, item: Item, folder: Folder, by: str) -> Item:
+        """Move the item, here or to another mailbox: it becomes another item with another id."""
+        moved = self.copy_item(item, folder, by)
+        moved.created, moved.created_by = item.created, item.created_by
+        self.remove_item(item)
+        return moved
+
+    def copy_item(self, item: Item, folder: Folder, by: str) -> Item:
+        """Put a copy of the item into the folder."""
+        return folder.mailbox.add_item(
+            folder,
+            item.element,
+            dict(item.values),
+            dict(item.extended),
+            by=by,
+            exceptions=copy.deepcopy(item.exceptions),
+            deleted=item.deleted,
+            associated=item.associated,
+        )
+
+    # rights
+
+    def rights_of(self, user: str, folder: Folder) -> rights.Rights:
+        """What the user with this primary address may do in the folder."""
+        if user == self.address:
+            return rights.OWN
+        found = folder.permissions.get(user)
+        return folder.permissions[rights.DEFAULT] if found is None else found
+
+    def sees_private(self, user: str) -> bool:
+        """Whether the user may see the details of private items."""
+        return user == self.address or user in self.private_viewers
