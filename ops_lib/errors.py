@@ -45,9 +45,10 @@ class OpsError(Exception):
         parts = [f"{self.subject}: {self.message}" if self.subject else self.message]
         if self.response_code and self.response_code not in self.message:
             parts.append(f"({self.response_code})")
-        if self.fix:
-            parts.append(f"To mend it: {self.fix}")
-        return " ".join(parts)
+        said = " ".join(parts)
+        if not self.fix:
+            return said
+        return f"{said}{'' if said.endswith(('.', '!', '?', '…')) else '.'} To mend it: {self.fix}"
 
 
 class InputError(OpsError):
