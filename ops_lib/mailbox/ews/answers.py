@@ -7,7 +7,7 @@ characters that XML does not allow. All that is read. Refused are document types
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,34 +84,32 @@ def messages(answer: Answer, subject: str) -> list[Message]:
 
     Raises `AnswerLost` for what is no SOAP (cut short, empty, a page), and whatever a fault stands for.
     """
-    body = child(parse(answer.content, subject, answer.status), "Body")
-    if body is None:
-        raise AnswerLost("the answer is no SOAP envelope", subject=subject, http_status=answer.status)
-    fault = child(body, "Fault")
-    if fault is not None:
-        raise _fault(fault, answer, subject)
-    response = next((part for part in body if name_of(part)), None)
-    if response is None:
-        raise AnswerLost("the answer's body is empty", subject=subject, http_status=answer.status)
-    found = [_message(element) for element in _message_elements(response)]
+    found: list[Message] = []
+    for root in parse(answer.content, subject, answer.status):
+        body = child(root, "Body")
+        if body is None:
+            raise AnswerLost("the answer is no SOAP envelope", subject=subject, http_status=answer.status)
+        fault = child(body, "Fault")
+        if fault is not None:
+            raise _fault(fault, answer, subject)
+        response = next(iter(children(root, "Body")), None)
+        if response is None:
+            raise AnswerLost("the answer's body is empty", subject=subject, http_status=answer.status)
+        found += [_message(element) for element in _message_elements(response)]
     if not found:
         raise ServerFailed("the answer holds no response message", subject=subject, http_status=answer.status)
     return found
 
 
-def _message_elements(response: Element) -> Iterator[Element]:
-    """Usually children of ResponseMessages; some servers call it Responses, and some operations answer without it."""
+def _message_elements(response: Element) -> list[Element]:
+    """Usually the children of ResponseMessages; some servers call that Responses, and some operations answer without it."""
     for name in ("ResponseMessages", "Responses"):
-        holder = child(response, name)
-        if holder is not None:
-            yield from (part for part in holder if name_of(part))
-            return
-    if child(response, "ResponseCode") is not None or response.get("ResponseClass"):
-        yield response
-        return
-    for part in response:
-        if part.get("ResponseClass") or child(part, "ResponseCode") is not None:
-            yield part
+        elements = children(response, name)
+        if elements:
+            return elements
+    if response.get("ResponseClass") or child(response, "ResponseCode") is not None:
+        return [response]
+    return [element for element in response.iter() if element.get("ResponseClass")]
 
 
 def _message(element: Element) -> Message:
@@ -162,26 +160,42 @@ _REFERENCE = re.compile(rb"&#(?:x([0-9a-fA-F]+)|([0-9]+));")
 _CONTROL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def parse(content: bytes, subject: str, status: int = 200) -> Element:
-    """The root element. Raises `AnswerLost` for what cannot be read, `ServerFailed` for a document type."""
+def parse(content: bytes, subject: str, status: int = 200) -> list[Element]:
+    """The root elements: one, or as many as a streaming answer holds envelopes, one after the other.
+
+    Raises `AnswerLost` for what cannot be read, `ServerFailed` for a document type.
+    """
     first = re.search(rb"<[A-Za-z_]", content)
     if first is None:
         raise AnswerLost("the answer is no XML", subject=subject, http_status=status)
-    if b"<!DOCTYPE" in content[: first.start()].upper():
-        page = b"html" in content[: first.start()].lower()
-        if page:
+    prolog = content[: first.start()].lower()
+    if b"<!doctype" in prolog:
+        if b"html" in prolog:
             raise AnswerLost("the answer is a web page, not SOAP", subject=subject, http_status=status)
         raise ServerFailed(
             "the answer declares a document type, which no EWS answer does", subject=subject, http_status=status
         )
-    try:
-        return _root(content)
-    except etree.XMLSyntaxError:
-        pass
-    try:
-        return _root(_without_invalid(content))
-    except etree.XMLSyntaxError:
-        raise AnswerLost("the answer is cut short or no XML", subject=subject, http_status=status) from None
+    attempts: tuple[Callable[[], list[bytes]], ...] = (
+        lambda: [content],
+        lambda: [_without_invalid(content)],
+        lambda: _envelopes(_without_invalid(content)),
+    )
+    for attempt in attempts:
+        try:
+            return [_root(part) for part in attempt()]
+        except etree.XMLSyntaxError:
+            continue
+    raise AnswerLost("the answer is cut short or no XML", subject=subject, http_status=status)
+
+
+def _envelopes(content: bytes) -> list[bytes]:
+    """The envelopes of a streaming answer, each a document."""
+    ends = [match.end() for match in re.finditer(rb"</(?:[\w.-]+:)?Envelope\s*>", content)]
+    return [
+        content[start:end].strip()
+        for start, end in zip([0, *ends], [*ends, len(content)], strict=False)
+        if content[start:end].strip()
+    ]
 
 
 def _root(content: bytes) -> Element:

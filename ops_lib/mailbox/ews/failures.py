@@ -134,6 +134,8 @@ MEANINGS: dict[str, Meaning] = {
     "ErrorInvalidOperation": Meaning(ServerFailed, "the server does not do what was asked", _VERSION_FIX, False),
     "ErrorRequestStreamTooBig": Meaning(ServerFailed, "the request is too big for the server", "raise the server's limit for requests.", False),
     "ErrorCalendarViewRangeTooBig": Meaning(ServerFailed, "the window is wider than the server shows at once", "", False),
+    "SOAP:Client": Meaning(ServerFailed, "the server does not accept the request's form", _VERSION_FIX, False),
+    "SOAP:Server": Meaning(ServerFailed, "the server failed inside, or does not know what was asked", "look into the server's event log if it goes on."),
     # the sync state
     "ErrorInvalidSyncStateData": Meaning(SyncStateInvalid, "the server does not accept the sync state", "nothing: everything is read again."),
     "ErrorSyncFolderNotFound": Meaning(ItemGone, "the folder is not there, or the account may not see it", _FOLDER_FIX),
@@ -145,6 +147,12 @@ MEANINGS: dict[str, Meaning] = {
     "ErrorCalendarOccurrenceIsDeletedFromRecurrence": Meaning(ItemGone, "the occurrence is deleted from its series"),
     "ErrorCalendarOccurrenceIndexIsOutOfRecurrenceRange": Meaning(ItemGone, "the series has no such occurrence"),
     "ErrorRecurrenceHasNoOccurrence": Meaning(ItemGone, "the series has no occurrence"),
+    "ErrorSubscriptionNotFound": Meaning(ItemGone, "the subscription does not exist any more", "nothing: a new one is made."),
+    "ErrorInvalidSubscription": Meaning(ItemGone, "the subscription does not exist any more", "nothing: a new one is made."),
+    "ErrorReadEventsFailed": Meaning(ItemGone, "the subscription's events cannot be read any more", "nothing: a new one is made."),
+    "ErrorInvalidWatermark": Meaning(ItemGone, "the subscription's events cannot be read any more", "nothing: a new one is made."),
+    "ErrorMissedNotificationEvents": Meaning(ItemGone, "the subscription has missed events", "nothing: a new one is made."),
+    "ErrorNameResolutionNoResults": Meaning(ItemGone, "the directory knows nobody by this name"),
     # changed meanwhile
     "ErrorIrresolvableConflict": Meaning(ItemConflict, "the item has changed since it was read"),
     "ErrorStaleObject": Meaning(ItemConflict, "the item has changed since it was read"),
@@ -192,6 +200,8 @@ MEANINGS: dict[str, Meaning] = {
     "ErrorDataSizeLimitExceeded": Meaning(ItemRefused, "a property is larger than the server allows"),
     "ErrorQuotaExceeded": Meaning(ItemRefused, "the mailbox is full", "free space in the mailbox, or raise its quota."),
     "ErrorMailRecipientNotFound": Meaning(ItemRefused, "a recipient is not known"),
+    "ErrorNameResolutionMultipleResults": Meaning(ItemRefused, "the directory knows several by this name"),
+    "ErrorMissingRecipients": Meaning(ItemRefused, "the message has no recipient"),
     "ErrorSendMeetingCancellationsRequired": Meaning(ItemRefused, "the server must be told about cancellations"),
     "ErrorSendMeetingInvitationsRequired": Meaning(ItemRefused, "the server must be told about invitations"),
     "ErrorAffectedTaskOccurrencesRequired": Meaning(ItemRefused, "the server must be told which occurrences of the task"),
@@ -199,6 +209,27 @@ MEANINGS: dict[str, Meaning] = {
 
 _INNER_CODES = frozenset({"ErrorInternalServerError", "ErrorInternalServerTransientError"})
 _POLICY_FIX = "an Exchange administrator looks at EwsEnabled, EwsApplicationAccessPolicy and EwsAllowedAppIDs of the organisation and the mailbox."
+
+
+_OF_ONE = frozenset(
+    {
+        "ErrorInternalServerError",
+        "ErrorInternalServerTransientError",
+        "ErrorTimeoutExpired",
+        "ErrorBatchProcessingStopped",
+        "ErrorExceededFindCountLimit",
+        "ErrorCalendarViewRangeTooBig",
+    }
+)
+"""Failures of the server that one item or one search may cause: another one may do better."""
+
+
+def concerns_all(error: MailboxError) -> bool:
+    """Whether an error said of one item holds for every other as well: busy, signed out, no mailbox, the database away."""
+    if isinstance(error, ServerBusy):
+        return error.response_code != "ErrorExceededFindCountLimit"
+    about_all = isinstance(error, ServerFailed | SignInRefused | MailboxMissing)
+    return about_all and error.response_code in MEANINGS and error.response_code not in _OF_ONE
 
 
 def of_code(

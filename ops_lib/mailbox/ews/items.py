@@ -105,12 +105,20 @@ class _Reader:
         kind_of_item = self.text("CalendarItemType")
         if kind_of_item and kind_of_item not in _ITEM_TYPES:
             self.oddities.append(f"CalendarItemType is not known: {kind_of_item[:40]}")
+        item_type = _ITEM_TYPES.get(kind_of_item, ItemType.SINGLE)
+        when, original_start = self.event_when(), self.instant("RecurrenceId") or self.instant("OriginalStart")
+        if not kind_of_item and self.text("RecurrenceId"):
+            item_type = ItemType.OCCURRENCE
+        if item_type is ItemType.OCCURRENCE:
+            original_start = original_start or self.instant("Start")  # it was not moved
+        elif item_type is ItemType.EXCEPTION and original_start is None:
+            self.oddities.append("a moved occurrence does not say where it was")
         attendees = [*_people(self.parts.get("RequiredAttendees")), *_people(self.parts.get("OptionalAttendees"))]
         return {
-            "when": self.event_when(),
-            "item_type": _ITEM_TYPES.get(kind_of_item, ItemType.SINGLE),
+            "when": when,
+            "item_type": item_type,
             "uid": self.text("UID").strip(),
-            "original_start": self.instant("RecurrenceId") or self.instant("OriginalStart"),
+            "original_start": original_start if item_type in (ItemType.OCCURRENCE, ItemType.EXCEPTION) else None,
             "location": self.text("Location"),
             "is_cancelled": bool(self.boolean("IsCancelled")),
             "is_meeting": bool(self.boolean("IsMeeting")),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import stamina
@@ -14,14 +16,14 @@ from ops_lib.errors import (
     ItemGone,
     ItemRefused,
     MailboxError,
-    MailboxMissing,
     ServerBusy,
     ServerFailed,
-    SignInRefused,
+    Unreachable,
 )
 from ops_lib.mailbox import FolderChanges, ItemContent, ItemUpdate, View
 from ops_lib.mailbox.ews import answers, requests
 from ops_lib.mailbox.ews.answers import Element, Message, child, children, name_of, text_of
+from ops_lib.mailbox.ews.failures import concerns_all
 from ops_lib.mailbox.ews.items import ITEM_ELEMENTS, item_of
 from ops_lib.mailbox.ews.transport import Transport
 from ops_lib.model import Account, AllDay, Host, Item, ItemType, Kind, Timed, Window, Written
@@ -40,7 +42,6 @@ SMALL_BATCH = 10
 SHORTEST_VIEW_SECONDS = 60.0
 LONGEST_RUN_OF_EMPTY_PAGES = 50
 
-_ABOUT_ALL = (ServerBusy, ServerFailed, SignInRefused, MailboxMissing)
 _SPLIT_CODES = frozenset({"ErrorExceededFindCountLimit", "ErrorCalendarViewRangeTooBig", "ErrorTimeoutExpired"})
 _NO_TIME_CODES = frozenset({"ErrorBatchProcessingStopped", "ErrorTimeoutExpired"})
 
@@ -104,7 +105,7 @@ class EwsMailbox:
     def view(self, window: Window) -> View:
         found: dict[str, Item] = {}
         for element in self._view_elements(window):
-            if name_of(element) == "CalendarItem":
+            if name_of(element) == "CalendarItem" and child(element, "ItemId") is not None:
                 item = item_of(element, self.address)
                 found.setdefault(item.item_id, item)
         self._lists_masters |= any(item.item_type is ItemType.MASTER for item in found.values())
@@ -158,11 +159,14 @@ class EwsMailbox:
     def update(self, updates: Sequence[ItemUpdate]) -> list[Written | MailboxError]:
         outcomes: dict[int, Written | MailboxError] = {}
         self._note_zones([update.content for update in updates])
+        for place, update in enumerate(updates):
+            if not requests.writes_anything(update):
+                outcomes[place] = Written(update.item_id, update.change_key)
         for kind in Kind:
-            places = [place for place, update in enumerate(updates) if update.kind is kind]
+            places = [place for place, update in enumerate(updates) if update.kind is kind and place not in outcomes]
             for batch in _batches(places, requests.BATCH_SIZE):
                 payload = requests.update_items([updates[place] for place in batch])
-                found = self._retried(payload, only=ServerBusy)
+                found = self._retried(payload, only=(ServerBusy, Unreachable))  # these were not carried out
                 outcomes |= dict(zip(batch, self._outcomes(found, len(batch), self._written), strict=True))
         return [outcomes[place] for place in range(len(updates))]
 
@@ -178,10 +182,10 @@ class EwsMailbox:
     def _post(self, payload: Element) -> list[Message]:
         return answers.messages(self._transport.post(payload), self.address)
 
-    def _retried(self, payload: Element, only: type[MailboxError] = MailboxError) -> list[Message]:
+    def _retried(self, payload: Element, only: tuple[type[MailboxError], ...] = (MailboxError,)) -> list[Message]:
         """The messages of a request that may be repeated: on transient failures, with the server's own pauses.
 
-        Messages that all say the server is busy count as one such failure.
+        What every message says of the whole mailbox (busy, the database away) counts as one such failure.
         """
 
         def pause(error: Exception) -> bool | float:
@@ -196,7 +200,7 @@ class EwsMailbox:
             with attempt:
                 found = self._post(_copy(payload))
                 errors = [message.error(self.address) for message in found if not message.is_success]
-                if len(errors) == len(found) and all(isinstance(error, ServerBusy) for error in errors):
+                if len(errors) == len(found) and all(concerns_all(error) for error in errors):
                     raise errors[0]
         return found
 
@@ -218,10 +222,9 @@ class EwsMailbox:
                     outcomes.append(error)
             else:
                 outcomes.append(message.error(self.address, about_item=True))
-        if outcomes and all(isinstance(outcome, _ABOUT_ALL) for outcome in outcomes):
-            first = outcomes[0]
-            assert isinstance(first, MailboxError)
-            raise first
+        errors = [outcome for outcome in outcomes if isinstance(outcome, MailboxError)]
+        if errors and len(errors) == len(outcomes) and all(concerns_all(error) for error in errors):
+            raise errors[0]
         missing = AnswerLost("the server answered for fewer items than it was given", subject=self.address)
         return outcomes + [missing] * (count - len(outcomes))
 
@@ -236,7 +239,8 @@ class EwsMailbox:
     def _item(self, message: Message) -> Item:
         for element in children(message.element, "Items"):
             if name_of(element) in ITEM_ELEMENTS:
-                return item_of(element, self.address)
+                item = item_of(element, self.address)
+                return item if item.body is not None else replace(item, body="")  # read, and there is none
         raise ItemRefused("the server gives another kind of item, or none", subject=self.address)
 
     # ── details of reading ───────────────────────────────────────────────────────────────────────────────────────────
@@ -349,6 +353,4 @@ def _batches(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 def _copy(payload: Element) -> Element:
     """The envelope takes its payload in; a repeated request needs one of its own."""
-    import copy
-
     return copy.deepcopy(payload)

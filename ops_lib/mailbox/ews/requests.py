@@ -236,6 +236,11 @@ def update_items(updates: Sequence[ItemUpdate]) -> Element:
     return request
 
 
+def writes_anything(update: ItemUpdate) -> bool:
+    """Whether an update has a property to write at all: an event, for one, is never complete."""
+    return bool(_properties(update.kind, update.content))
+
+
 def delete_items(kind: Kind, item_ids: Sequence[str]) -> Element:
     """Items into Deleted Items, mailing nobody."""
     attributes = {"DeleteType": "MoveToDeletedItems"}
