@@ -112,8 +112,9 @@ class Hosts:
         columns |= {"name": name, "protocol": "ews", "auth": auth, "url": checks.ews_url(url)}
         unset = dict.fromkeys(("service_user", "secret", "tenant_id", "client_id"), "")
         _check_together(unset | columns)
+        type_ids = self._type_ids(entered.types)
         host_id = self._connection.execute(insert(hosts).values(columns).returning(hosts.c.id)).scalar_one()
-        self._set_types(host_id, self._type_ids(entered.types))
+        self._set_types(host_id, type_ids)
         return self.get(name)
 
     def edit(self, name: str, entered: HostInput) -> Host:
@@ -122,10 +123,11 @@ class Hosts:
         columns = self._columns(entered)
         held = self._connection.execute(select(hosts).where(hosts.c.id == number(host.host_id))).one()._asdict()
         _check_together(held | columns)
+        type_ids = None if entered.types is None else self._type_ids(entered.types)
         if columns:
-            self._connection.execute(update(hosts).where(hosts.c.id == number(host.host_id)).values(columns))
-        if entered.types is not None:
-            self._set_types(held["id"], self._type_ids(entered.types))
+            self._connection.execute(update(hosts).where(hosts.c.id == held["id"]).values(columns))
+        if type_ids is not None:
+            self._set_types(held["id"], type_ids)
         return self.get(name)
 
     # ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────
