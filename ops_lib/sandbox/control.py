@@ -30,6 +30,7 @@ class Controlled(Protocol):
 
     faults: Faults
     requests: RequestsLog
+    sign_ins: RequestsLog
     clock: Clock
     directory: Directory
 
@@ -96,10 +97,11 @@ def routes(sandbox: Controlled) -> list[Route]:
 
     async def requests(_: Request) -> Response:
         rules = {row["id"]: row["hits"] for row in sandbox.faults.rows()}
-        return JSONResponse({**sandbox.requests.document(), "rules": rules})
+        return JSONResponse({**sandbox.requests.document(), "rules": rules, "sign_ins": sandbox.sign_ins.document()})
 
     async def forget_requests(_: Request) -> Response:
         sandbox.requests.clear()
+        sandbox.sign_ins.clear()
         return JSONResponse({"cleared": True})
 
     async def faults(_: Request) -> Response:

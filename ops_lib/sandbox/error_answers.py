@@ -16,7 +16,6 @@ _DEMANDED = {
     ),
     **dict.fromkeys(("CreateAttachment", "GetAttachment"), "<m:Attachments/>"),
     "GetServerTimeZones": "<m:TimeZoneDefinitions/>",
-    "FindMailboxStatisticsByKeywords": "<m:MailboxStatisticsSearchResult/>",
     "SyncFolderItems": "<m:SyncState/><m:IncludesLastItemInRange>true</m:IncludesLastItemInRange>",
     "SyncFolderHierarchy": "<m:SyncState/><m:IncludesLastFolderInRange>true</m:IncludesLastFolderInRange>",
 }

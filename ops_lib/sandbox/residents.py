@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ops_lib.sandbox.store import Organisation
 
@@ -45,3 +46,13 @@ def nobody_else() -> Residents:
         organisation.grant_impersonation(service.address, {user.address for user in users})
 
     return Residents(users, service, fill)
+
+
+def inhabitants(people_file: Path | None = None) -> Residents:
+    """Gives the built-in customer, or the population of a file. Raises InputError for a file that cannot be."""
+    from ops_lib.sandbox import people
+
+    population = people.population() if people_file is None else people.load(people_file)
+    users = tuple(Account(mailbox.address, mailbox.password) for mailbox in population.mailboxes)
+    service = Account(population.service.address, population.service.password)
+    return Residents(users, service, lambda organisation: people.fill(organisation, population))
