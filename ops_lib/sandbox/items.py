@@ -114,7 +114,7 @@ class Item:
         self.associated = associated
         self.change = 0
         self.field_changes: dict[object, int] = {}
-        self.id = ids.encode_id(mailbox.guid, ids.ITEM, number)
+        self.id: str = ids.encode_id(mailbox.guid, ids.ITEM, number)
         self._change_key: tuple[int, str] = (0, "")
 
     @property

@@ -173,7 +173,8 @@ WRITE: dict[str, Callable[[str, Any], str]] = {
     "recurrence": recurrences.write,
     "taskrecurrence": recurrences.write,
     "Flag": _flag,
-} | {name: _plain(str) for name in ENUMERATIONS}
+    **dict.fromkeys(ENUMERATIONS, _plain(str)),
+}
 
 
 def _text(element: Element) -> str:
@@ -221,9 +222,11 @@ READ: dict[str, Callable[[Element], Any]] = {
     "meetingzone": lambda element: element,
     "mime": lambda element: _text(element),
     "Flag": lambda element: element.findtext(f"{T}FlagStatus") or "NotFlagged",
-} | dict.fromkeys(ENUMERATIONS, _text)
+    **dict.fromkeys(ENUMERATIONS, _text),
+}
 
 
 def local_name(element: Element) -> str:
     """The element's name without its namespace."""
-    return etree.QName(element).localname
+    name: str = etree.QName(element).localname
+    return name

@@ -148,9 +148,10 @@ def _check_conflict(root: Any, element: Any, item: Item, changes: list[Change], 
     if resolution == "NeverOverwrite":
         raise ResponseError("ErrorIrresolvableConflict")
     for change in changes:
-        if item.field_changes.get(change.name, 0) > known and (
-            change.action != "Set" or item.values.get(change.name) != change.value  # type: ignore[call-overload]
-        ):
+        if item.field_changes.get(change.name, 0) <= known:
+            continue
+        now = item.extended.get(change.name) if isinstance(change.name, ExtendedName) else item.values.get(change.name)
+        if change.action != "Set" or now != change.value:
             raise ResponseError("ErrorIrresolvableConflict")
 
 
