@@ -5,14 +5,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 
-def serve(port: int = 0, people: Path | None = None, empty: bool = False, *, end_with_parent: bool = False) -> None:
+def serve(
+    port: int = 0,
+    people: Path | None = None,
+    empty: bool = False,
+    *,
+    now: Callable[[], datetime] | None = None,
+    end_with_parent: bool = False,
+) -> None:
     """Serves until SIGTERM or SIGINT; the first line on stdout is one JSON document with addresses and accounts.
 
     ``port``: of HTTP, 0 for any free one. ``people``: a population to load instead of the built-in customer; ``empty``: nobody but
-    alice, bob, carol and svc. ``end_with_parent``: ends by itself when the process that started it is gone.
+    alice, bob, carol and svc. ``now``: the organisation's clock, real time unless given. ``end_with_parent``: ends by itself when the
+    process that started it is gone.
+
     Raises SandboxError for a port that is taken or for ``people`` together with ``empty``, and InputError for a file that cannot be.
     """
     # The server's imports take half a second; who only asks the command line for help does not wait for them.
@@ -25,4 +36,4 @@ def serve(port: int = 0, people: Path | None = None, empty: bool = False, *, end
             "cannot be empty and hold a population", subject="sandbox serve", fix="Give --people or --empty, not both."
         )
     residents = nobody_else() if empty else inhabitants(people)
-    Sandbox(residents, port=port).serve(end_with_parent=end_with_parent)
+    Sandbox(residents, port=port, now=now).serve(end_with_parent=end_with_parent)

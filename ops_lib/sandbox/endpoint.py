@@ -53,10 +53,14 @@ _CHALLENGES = (
 
 @dataclass(slots=True)
 class Behind:
-    """What stands behind the endpoint at the moment; a reset puts other ones in their place."""
+    """What stands behind the endpoint at the moment; a reset puts another face, of another organisation, in its place."""
 
-    organisation: Organisation
     face: EwsFace
+
+    @property
+    def organisation(self) -> Organisation:
+        """The organisation the face speaks for."""
+        return self.face.organisation
 
 
 @dataclass(slots=True)

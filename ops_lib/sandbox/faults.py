@@ -111,6 +111,8 @@ def _headers(value: Any) -> dict[str, str]:
     for name, content in value.items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
             raise ValueError(f"{name!r} cannot be the name of a header")
+        if name.lower() in ("content-length", "transfer-encoding"):
+            raise ValueError(f"{name} is the server's own; truncate makes it wrong")
         if not isinstance(content, str) or re.search(r"[\r\n\0]", content) or not content.isascii():
             raise ValueError(f"the value of {name} must be one line of ASCII text")
     return dict(value)

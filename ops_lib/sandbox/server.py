@@ -64,7 +64,7 @@ class Sandbox:
         accounts = (*self.residents.users, self.residents.service)
         self.directory = Directory(self.clock, {account.address.rpartition("@")[2] for account in accounts})
         self.app = self.directory.register("Sandbox client", client_id=CLIENT_ID)
-        self._behind = self._fresh()
+        self._behind = Behind(self._fresh())
         self._web = Web(
             EwsEndpoint(
                 self._behind,
@@ -136,18 +136,17 @@ class Sandbox:
 
     # -- running -------------------------------------------------------------------------------------------------------
 
-    def _fresh(self) -> Behind:
+    def _fresh(self) -> EwsFace:
         organisation = Organisation(self.clock)
         self.residents.fill(organisation)
         organisation.grant_impersonation(self.app.client_id, None)
-        return Behind(organisation, EwsFace(organisation))
+        return EwsFace(organisation)
 
     def reset(self) -> None:
         """Starts afresh: the same people and passwords with their first content, no rules, nothing counted, the clock's own time."""
         self.faults.clear()
         self.clock.restart()
-        fresh = self._fresh()
-        self._behind.organisation, self._behind.face = fresh.organisation, fresh.face
+        self._behind.face = self._fresh()
         self.requests.clear()
         self.sign_ins.clear()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +100,7 @@ def test_rules_are_taken_back() -> None:
         ({"fault": {"status": "503"}}, "fault.status", "whole number"),
         ({"fault": {"status": 503, "headers": {"a b": "c"}}}, "fault.headers", "cannot be the name"),
         ({"fault": {"status": 503, "headers": {"a": "b\r\nc: d"}}}, "fault.headers", "one line"),
+        ({"fault": {"status": 503, "headers": {"Content-Length": "5"}}}, "fault.headers", "the server's own"),
         ({"fault": {"status": 503, "headers": {"a": 5}}}, "fault.headers", "one line"),
         ({"fault": {"soap_fault": "busy"}}, "fault.soap_fault", "response code"),
         ({"fault": {"response_code": "NoError"}}, "fault.response_code", "response code"),
@@ -129,6 +133,24 @@ def test_only_objects_are_rules(document: Any) -> None:
     """What is no JSON object is refused as such."""
     with pytest.raises(InputError, match="must be a JSON object"):
         read_rule(document, "rule-1")
+
+
+def documented_rules() -> list[dict[str, Any]]:
+    """Every rule and every fault that the documentation shows."""
+    text = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    rules = [json.loads(rule) for rule in re.findall(r"""CONTROL/faults" -d '(.+?)'""", text)]
+    cells = re.search(r"\| fault \|.*?\n\n", text, re.S)
+    assert cells is not None
+    return rules + [{"fault": json.loads(fault)} for fault in re.findall(r"`(\{.+?\})`", cells[0])]
+
+
+def test_documented_rules_are_accepted() -> None:
+    """Each rule that docs/sandbox.md shows can be put into force as it stands there."""
+    rules = documented_rules()
+    assert len(rules) >= 11
+    faults = Faults()
+    for rule in rules:
+        faults.add(rule)
 
 
 def test_log_counts_by_operation_and_mailbox() -> None:

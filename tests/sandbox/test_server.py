@@ -511,6 +511,21 @@ def test_idle_clients_do_not_hold_it_up() -> None:
     assert time.perf_counter() - start < 1
 
 
+def test_requests_in_hand_do_not_hold_it_up() -> None:
+    """A request that a rule delays for an hour keeps the sandbox from ending for a second or so, not longer."""
+    sandbox = Sandbox().start()
+    sandbox.faults.add({"fault": {"delay_seconds": 3600}})
+    with session(sandbox) as client, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.post, sandbox.ews_url, data=envelope(get_folder()))
+        while sandbox.requests.total() == 0:
+            time.sleep(0.005)
+        start = time.perf_counter()
+        sandbox.stop()
+        assert time.perf_counter() - start < 2
+        with pytest.raises(requests.exceptions.ConnectionError):
+            waiting.result(5)
+
+
 def test_port_that_is_taken() -> None:
     """A port that somebody has, or that is none, is an error that names it and the way out."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
