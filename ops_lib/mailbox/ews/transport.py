@@ -241,11 +241,14 @@ class Transport:
             )  # fmt: skip
         if any(isinstance(link, OAuth2Error) for link in chain):
             return SignInRefused("the token cannot be used", subject=self.address, fix="OAuth needs an https URL.")
+        if isinstance(exception, PermissionError) or type(exception).__module__.startswith("spnego"):
+            return SignInRefused(
+                "the server broke off the NTLM sign-in", subject=self.address, response_code="NTLM",
+                fix="check user name (DOMAIN\\user) and secret, and that the server takes NTLM at this URL.",
+            )  # fmt: skip
         if any(isinstance(link, KeyError) and link.args[:1] == ("www-authenticate",) for link in chain):
             return ServerFailed(
-                "the sign-in's handshake broke off",
-                subject=self.address,
-                fix="check that the URL takes the host's kind of sign-in.",
+                "the server failed in the middle of the NTLM sign-in", subject=self.address, response_code="NTLM"
             )
         if any(isinstance(link, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema) for link in chain):
             return Unreachable(f"'{where}' is no web address", subject=self.address, fix="correct the host's URL.")
