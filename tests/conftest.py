@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.command_line import prepared_workspace, run
 from tests.support.databases import database, database_url, postgres_databases, prepared_sqlite, sqlite_database
 from tests.support.sandbox import sandbox, sandbox_server
 
@@ -10,6 +11,8 @@ __all__ = [
     "database_url",
     "postgres_databases",
     "prepared_sqlite",
+    "prepared_workspace",
+    "run",
     "sandbox",
     "sandbox_server",
     "sqlite_database",

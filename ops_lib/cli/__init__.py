@@ -43,7 +43,6 @@ COMMANDS = (
     Command("sync", "sync:sync", "Keep the accounts in step: one cycle each."),
     Command("status", "sync:status", "How each account stands."),
     Command("check", "sync:check", "The sync's invariants over the ledger and both sides, read-only."),
-    Command("explain", "sync:explain", "Why is this activity not on my calendar?"),
     Command("activity", "activity:app", "The CRM's calendar."),
     Command("individual", "master_data:individual", "The prospects and residents that activities are for."),
     Command("template", "master_data:template", "What pre-fills an email."),
@@ -125,6 +124,12 @@ app = typer.Typer(
 )
 
 
+def _say_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"syncops {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _choose(
     workspace: Annotated[
@@ -133,13 +138,12 @@ def _choose(
             help="The workspace's folder; else SYNCOPS_WORKSPACE, else the current folder.", show_default=False
         ),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", is_eager=True, callback=_say_version)
+    ] = False,
 ) -> None:
     """Keep a CRM's calendar and Outlook in step, and find out why they are not."""
     _chosen_workspace.set(workspace)
-    if version:
-        typer.echo(f"syncops {__version__}")
-        raise typer.Exit
 
 
 def main() -> NoReturn:
