@@ -73,6 +73,7 @@ def _occurrence(item: Item, index: int, original_start: datetime) -> Occurrence:
     override = item.exceptions.get(original_start)
     if override is not None:
         values.update(override.values)
+        values = {uri: value for uri, value in values.items() if value is not None}
     return Occurrence(item, index, original_start, override, values)
 
 

@@ -185,6 +185,18 @@ class Organisation:
             place.permissions.pop(self.primary(user), None)
             place.mailbox.touch_folder(place)
 
+    def set_private_viewer(self, mailbox: str, user: str, *, allowed: bool = True) -> None:
+        """Let a delegate see the details of private items, or no longer: one switch for all folders.
+
+        Raises:
+            NotThere: no such mailbox.
+        """
+        viewers = self.mailbox(mailbox).private_viewers
+        if allowed:
+            viewers.add(self.primary(user))
+        else:
+            viewers.discard(self.primary(user))
+
     # content, as somebody at Outlook would change it
 
     def create_item(

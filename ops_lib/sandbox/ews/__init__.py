@@ -25,6 +25,14 @@ __all__ = ["Caller", "EwsFace", "Reply", "SoapFault", "SoapRequest"]
 
 _MODULES = (find_items, folders, lookups, move_items, read_items, sync, write_items)  # importing them registers them
 
+#: the version of the schema that brought an operation, where it was not the first
+_SINCE = {
+    "ConvertId": "Exchange2007_SP1",
+    "EmptyFolder": "Exchange2010_SP1",
+    "GetServerTimeZones": "Exchange2010",
+    "GetUserConfiguration": "Exchange2010",
+}
+
 
 class EwsFace:
     """EWS over an organisation. Safe to call from several threads: one request is done at a time."""
@@ -41,6 +49,8 @@ class EwsFace:
         request = envelope.parse(body)
         if request.operation not in OPERATIONS:
             raise SoapFault("ErrorInvalidRequest")
+        if request.older_than(_SINCE.get(request.operation, "Exchange2007")):
+            raise SoapFault("ErrorIncorrectSchemaVersion")
         grammar.check(request)
         request.mailbox = self._mailbox(request)
         return request

@@ -100,7 +100,7 @@ def read_item(item: Any, session: Session) -> Draft:
         else:
             draft.values[row.uri] = value
     if mime is not None:
-        _take_mime(draft, mime)
+        _take_mime(draft, mime, session)
     if draft.element == "CalendarItem":
         zone = draft.values.setdefault("calendar:StartTimeZone", session.context_zone_id)
         draft.values.setdefault("calendar:EndTimeZone", zone)
@@ -130,7 +130,7 @@ def settle_times(values: Values, session: Session) -> None:
             values[uri] = session.aware(value, values.get(_ZONE_OF.get(uri, "")))
 
 
-def _take_mime(draft: Draft, content: str) -> None:
+def _take_mime(draft: Draft, content: str, session: Session) -> None:
     try:
         raw = base64.b64decode(content, validate=False)
     except binascii.Error:
@@ -139,7 +139,7 @@ def _take_mime(draft: Draft, content: str) -> None:
         _take_message(draft, raw)
         return
     try:
-        parsed, refused = ical.parse(raw)
+        parsed, refused = ical.parse(raw, session.context_zone_id)
     except ValueError:
         raise ResponseError("ErrorMimeContentInvalid") from None
     if len(parsed) != 1:

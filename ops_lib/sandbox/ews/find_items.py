@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from . import restrictions
 from .codecs import read_instant
 from .envelope import success
 from .errors import ResponseError
+from .queries import read_query
 from .registry import each, operation
 from .session import Session
 from .shapes import Shape, render, shape_of
@@ -33,9 +35,7 @@ def find_item(session: Session) -> str:
             return _answer(*_calendar_view(folder, calendar_view, session), shape)
         if root.find(f"{M}GroupBy") is not None or root.find(f"{M}DistinguishedGroupBy") is not None:
             raise ResponseError("ErrorInvalidOperation", "Grouped views are not supported by this server.")
-        if root.find(f"{M}QueryString") is not None:
-            raise ResponseError("ErrorInvalidOperation", "Content indexing is not enabled for this mailbox.")
-        test = restrictions.item_test(root.find(f"{M}Restriction"), session)
+        test = _test(root, session)
         if root.get("Traversal") == "SoftDeleted":
             dumpster = folder.mailbox.folder("recoverableitemsdeletions")
             items = list(dumpster.visible_items()) if folder.distinguished_id == "deleteditems" else []
@@ -46,6 +46,15 @@ def find_item(session: Session) -> str:
         return _answer(*restrictions.page(root, views, "Item"), shape)
 
     return each("FindItem", root.find(f"{M}ParentFolderIds"), one)
+
+
+def _test(root: Any, session: Session) -> Callable[[View], bool]:
+    query, restriction = root.findtext(f"{M}QueryString"), root.find(f"{M}Restriction")
+    if query is None:
+        return restrictions.item_test(restriction, session)
+    if restriction is not None:
+        raise ResponseError("ErrorInvalidOperation", "A restriction and a QueryString cannot be used together.")
+    return read_query(query)
 
 
 def _may_look(folder: Folder, session: Session) -> None:

@@ -222,32 +222,48 @@ def create_folder(session: Session) -> str:
     return each("CreateFolder", root.find(f"{M}Folders"), one, inner=_NO_FOLDERS)
 
 
-def _change_folder(folder: Folder, change: Any, session: Session) -> None:
-    """Apply one SetFolderField or DeleteFolderField."""
+def _folder_change(folder: Folder, change: Any, session: Session) -> Callable[[], None]:
+    """What a SetFolderField or DeleteFolderField does, once all the others have been read as well.
+
+    Raises:
+        ResponseError: the property cannot be changed so, or does not match its path.
+    """
     path = read_path(change[0])
-    if etree.QName(change).localname == "DeleteFolderField":
-        if not isinstance(path, ExtendedName):
-            raise ResponseError("ErrorInvalidPropertyDelete", xml=f'<t:FieldURI FieldURI="{path}"/>')
-        folder.extended.pop(path, None)
-        return
-    source = change[1]
-    if len(source) != 1:
+    kind = etree.QName(change).localname
+    if kind == "DeleteFolderField" and isinstance(path, ExtendedName):
+        return lambda: _forget(folder, path)
+    if kind != "SetFolderField":
+        code = "ErrorInvalidPropertyDelete" if kind == "DeleteFolderField" else "ErrorInvalidPropertyAppend"
+        raise ResponseError(code, xml=_uri_xml(path) if isinstance(path, str) else extended.write_name(path))
+    if len(change[1]) != 1:
         raise ResponseError("ErrorIncorrectUpdatePropertyCount")
+    source = change[1][0]
     if isinstance(path, ExtendedName):
-        if source[0].tag != f"{T}ExtendedProperty":
+        if source.tag != f"{T}ExtendedProperty":
             raise ResponseError("ErrorUpdatePropertyMismatch")
-        name, value = extended.read_value(source[0])
-        folder.extended[name] = value
-    elif path == "folder:DisplayName" and source[0].tag == f"{T}DisplayName":
+        value = extended.read_value(source)
+        return lambda: folder.extended.update([value])
+    if source.tag != f"{T}{path.removeprefix('folder:')}":
+        raise ResponseError("ErrorUpdatePropertyMismatch", xml=_uri_xml(path))
+    if path == "folder:PermissionSet":
+        permissions = read_permissions(source, folder, session)
+        return lambda: setattr(folder, "permissions", permissions)
+    text = source.text or ""
+    if path == "folder:DisplayName":
         if folder.parent is not None:
-            _free_name(folder.parent, source[0].text or "", folder)
-        folder.name = source[0].text or ""
-    elif path == "folder:FolderClass" and source[0].tag == f"{T}FolderClass":
-        folder.folder_class = source[0].text or ""
-    elif path == "folder:PermissionSet" and source[0].tag == f"{T}PermissionSet":
-        folder.permissions = read_permissions(source[0], folder, session)
-    else:
-        raise ResponseError("ErrorInvalidPropertySet", xml=f'<t:FieldURI FieldURI="{path}"/>')
+            _free_name(folder.parent, text, folder)
+        return lambda: setattr(folder, "name", text)
+    if path == "folder:FolderClass":
+        return lambda: setattr(folder, "folder_class", text)
+    raise ResponseError("ErrorInvalidPropertySet", xml=_uri_xml(path))
+
+
+def _forget(folder: Folder, name: ExtendedName) -> None:
+    folder.extended.pop(name, None)
+
+
+def _uri_xml(uri: str) -> str:
+    return f'<t:FieldURI FieldURI="{uri}"/>'
 
 
 @operation("UpdateFolder")
@@ -258,8 +274,8 @@ def update_folder(session: Session) -> str:
         folder = session.folder(element[0])
         if not folder.mailbox.rights_of(session.user, folder).folder_owner:
             raise ResponseError("ErrorAccessDenied")
-        for change in element.find(f"{T}Updates"):
-            _change_folder(folder, change, session)
+        for apply in [_folder_change(folder, change, session) for change in element.find(f"{T}Updates")]:
+            apply()
         folder.mailbox.touch_folder(folder)
         return success("UpdateFolder", f"<m:Folders>{render_folder(folder, Shape(), session)}</m:Folders>")
 

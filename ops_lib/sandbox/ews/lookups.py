@@ -47,15 +47,15 @@ def convert_id(session: Session) -> str:
     wanted = root.get("DestinationFormat")
 
     def one(element: Any) -> str:
-        address = element.get("Mailbox")
-        mailbox = session.organisation.find_mailbox(address or "")
-        if mailbox is None:
-            raise ResponseError("ErrorNonExistentMailbox")
         plain = _from_format(element.get("Id") or "", element.get("Format"))
         try:
             named = ids.decode_id(plain)
         except ids.MalformedId:
             raise ResponseError("ErrorInvalidIdMalformed") from None
+        address = element.get("Mailbox")
+        mailbox = session.organisation.find_mailbox(address or "")
+        if mailbox is None:
+            raise ResponseError("ErrorNonExistentMailbox")
         if named.mailbox != mailbox.guid:
             raise ResponseError("ErrorInvalidIdMalformed")
         return success(

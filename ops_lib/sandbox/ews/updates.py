@@ -133,12 +133,18 @@ def _apply(changes: list[Change], values: Values, extras: Extended) -> None:
             values[name] = change.value
 
 
-def _check_conflict(root: Any, element: Any, item: Item, changes: list[Change], session: Session) -> None:
+def _field_key(view: View, change: Change) -> object:
+    """What a field's last change is kept under: every occurrence of a series has fields of its own."""
+    return change.name if view.occurrence is None else (view.occurrence.original_start, change.name)
+
+
+def _check_conflict(root: Any, element: Any, view: View, changes: list[Change], session: Session) -> None:
     """Whether the change may be made in spite of what happened since the client read the item.
 
     NeverOverwrite: only with the current key. AutoResolve: also when the properties to be written have not changed since.
     AlwaysOverwrite: always.
     """
+    item = view.item
     known = session.check_change_key(element)
     resolution = root.get("ConflictResolution")
     if resolution == "AlwaysOverwrite" or known == item.change:
@@ -148,9 +154,10 @@ def _check_conflict(root: Any, element: Any, item: Item, changes: list[Change], 
     if resolution == "NeverOverwrite":
         raise ResponseError("ErrorIrresolvableConflict")
     for change in changes:
-        if item.field_changes.get(change.name, 0) <= known:
+        name = change.name
+        if item.field_changes.get(_field_key(view, change), 0) <= known:
             continue
-        now = item.extended.get(change.name) if isinstance(change.name, ExtendedName) else item.values.get(change.name)
+        now = view.extended.get(name) if isinstance(name, ExtendedName) else view.values.get(name)
         if change.action != "Set" or now != change.value:
             raise ResponseError("ErrorIrresolvableConflict")
 
@@ -181,7 +188,7 @@ def apply_change(root: Any, element: Any, session: Session) -> View:
     item = view.item
     _check_allowed(root, view, session)
     changes = [read_change(item.element, change, session) for change in element.find(f"{T}Updates")]
-    _check_conflict(root, element[0], item, changes, session)
+    _check_conflict(root, element[0], view, changes, session)
     if view.occurrence is not None:
         _update_occurrence(view, changes, session)
         after = session.occurrence_view(item, view.occurrence.original_start)
@@ -245,7 +252,7 @@ def _update_occurrence(view: View, changes: list[Change], session: Session) -> N
         if values.get(uri) != before.get(uri):
             override.values[uri] = values.get(uri)
     override.extended = extras
-    item.mailbox.touch_item(item, session.user, [change.name for change in changes])
+    item.mailbox.touch_item(item, session.user, [_field_key(view, change) for change in changes])
     override.change = item.change
 
 
