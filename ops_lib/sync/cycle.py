@@ -19,7 +19,7 @@ from ops_lib.crm.store import SqlCrm
 from ops_lib.database.engine import Database
 from ops_lib.errors import MailboxError, OpsError, TooManyDeletions
 from ops_lib.mailbox import Mailbox
-from ops_lib.model import Account, Activity, Change, Host, Intent, Item, Kind, Link, LinkState, Written
+from ops_lib.model import Account, Activity, Change, Host, Intent, Item, Kind, Link, LinkState, Origin, Written
 from ops_lib.sync.ledger import Ledger, Outcome
 from ops_lib.sync.mapping import window_around
 from ops_lib.sync.plan import Agreement, allowed_removals, match_items, plan, planned_removals
@@ -186,9 +186,20 @@ class Cycle:
 
     def _agreement(self, reading: Reading, links: Sequence[Link]) -> Agreement:
         stamps = {item.stamp for item in match_items(reading.news(), links).strangers if item.stamp}
+        linked = {link.activity_id for link in links}
+        unlinked = [
+            a.activity_id
+            for a in reading.activities.values()
+            if a.origin is Origin.EXCHANGE and a.activity_id not in linked
+        ]
         with self._database.read() as connection:
-            intents = Ledger(connection).intents_with(stamps)
-        return Agreement(links=links, intents=intents, crm_id=self._remembered.crm_id)
+            ledger = Ledger(connection)
+            return Agreement(
+                links=links,
+                intents=ledger.intents_with(stamps),
+                crm_id=self._remembered.crm_id,
+                formerly_linked=ledger.formerly_linked(self._account.account_id, unlinked),
+            )
 
     def _recover(self, reading: Reading, intents: Sequence[Intent], links: Sequence[Link]) -> list[Link]:
         """Settle creates whose answer never came: found by stamp, they are linked; certainly not there, they are abandoned.

@@ -119,6 +119,15 @@ class Ledger:
         )
         return [_link(row._mapping) for row in rows]
 
+    def formerly_linked(self, account_id: str, activity_ids: Collection[str]) -> frozenset[str]:
+        """Which of these activities had a link in this account that has ended."""
+        c = t.links.c
+        ids = [int(activity_id) for activity_id in activity_ids]
+        query = select(c.activity_id).where(
+            c.account_id == int(account_id), c.activity_id.in_(ids), c.state == LinkState.ENDED.value
+        )
+        return frozenset(str(found) for found in self._connection.execute(query).scalars()) if ids else frozenset()
+
     def add_link(
         self,
         account_id: str,

@@ -47,11 +47,12 @@ class ExchangeNews:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """What the ledger knows of an account: its links, and the intents of creates that were begun."""
+    """What the ledger knows of an account: its links, the intents of creates that were begun, and which activities had a link that has ended."""
 
     links: Sequence[Link] = ()
     intents: Sequence[Intent] = ()
     crm_id: str = ""
+    formerly_linked: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -107,7 +108,7 @@ def plan(
             and activity.activity_id not in taken_over
             and activity.activity_id not in adopted.activity_ids
         ):
-            changes.extend(_new_activity(activity, policy))
+            changes.extend(_new_activity(activity, agreed, policy))
     return sorted(changes, key=_order)
 
 
@@ -553,28 +554,23 @@ def _new_item(item: Item, policy: SyncPolicy, exchange: ExchangeNews) -> list[Ch
     ]
 
 
-def _new_activity(activity: Activity, policy: SyncPolicy) -> list[Change]:
-    if activity.origin is Origin.EXCHANGE or is_gone(activity):
+def _new_activity(activity: Activity, agreed: Agreement, policy: SyncPolicy) -> list[Change]:
+    if is_gone(activity) or not is_current(activity.origin, activity.when, policy):
         return []
     kind = kind_of(activity)
     key = f"activity:{activity.activity_id}"
-    if not is_current(Origin.CRM, activity.when, policy):
-        return []
+    if activity.origin is Origin.EXCHANGE:
+        # Cancelled in the CRM its event was removed; it stands again. One that never had a link here belongs to another mailbox.
+        if activity.activity_id not in agreed.formerly_linked:
+            return []
+        reason = "it stands again in the CRM"
+    else:
+        reason = "rescheduled in the CRM: the new one" if activity.rescheduled_from else "new in the CRM"
     excuse = why_not(activity, policy)
     if excuse:
         return [Change(action="skip", side="exchange", kind=kind, key=key, activity=activity, reason=excuse)]
-    reason = "rescheduled in the CRM: the new one" if activity.rescheduled_from else "new in the CRM"
-    return [
-        Change(
-            action="create",
-            side="exchange",
-            kind=kind,
-            key=key,
-            activity=activity,
-            after=entry_of_activity(activity, kind),
-            reason=reason,
-        )
-    ]
+    after = entry_of_activity(activity, kind)
+    return [Change(action="create", side="exchange", kind=kind, key=key, activity=activity, after=after, reason=reason)]
 
 
 # ── order and words ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,10 +13,25 @@ from ops_lib.crm.store import SqlCrm
 from ops_lib.database import tables as t
 from ops_lib.database.engine import Database
 from ops_lib.mailbox import Mailbox
-from ops_lib.model import Account, Activity, ActivityStatus, AllDay, Host, Kind, Link, LinkState, Origin, Timed, When
-from ops_lib.sync.cycle import Cycle, CycleResult, Options
+from ops_lib.model import (
+    Account,
+    Activity,
+    ActivityStatus,
+    AllDay,
+    Host,
+    Item,
+    ItemType,
+    Kind,
+    Link,
+    LinkState,
+    Origin,
+    Timed,
+    When,
+)
+from ops_lib.sync.cycle import Cycle, CycleResult, Options, policy_of
 from ops_lib.sync.ledger import Ledger
-from ops_lib.sync.mapping import entry_of_activity, entry_of_item, shared_fields
+from ops_lib.sync.mapping import entry_of_activity, entry_of_item, overlaps, shared_fields
+from ops_lib.sync.scope import is_current, is_gone, why_not
 from tests.support.memory_mailbox import MemoryMailbox, Outlook
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -185,7 +200,7 @@ class Desk:
         assert [change for change in third.changes if change.writes] == [], third.changes
 
     def check(self) -> None:
-        """The invariants of SYNC.md: one link per activity and per item, both ends there, both sides equal."""
+        """The invariants of SYNC.md: one link per activity and per item, both ends there, both sides equal, nothing left out."""
         links = self.links()
         assert len({link.activity_id for link in links}) == len(links)
         assert len({link.item_id for link in links}) == len(links)
@@ -201,6 +216,35 @@ class Desk:
             outlook = entry_of_item(item, crm, None)
             fields = shared_fields(link.agreed)
             assert {f: getattr(crm, f) for f in fields} == {f: getattr(outlook, f) for f in fields}
+        self.check_nothing_left_out(
+            [
+                item
+                for item in items.values()
+                if item.kind is Kind.EVENT and item.item_type is not ItemType.MASTER and not item.is_cancelled
+            ]
+        )
+
+    def check_nothing_left_out(self, events: list[Item]) -> None:
+        """What is in scope on either side is linked."""
+        links = self.links()
+        policy = policy_of(self.host, self.account, self.now)
+        linked_items = {link.item_id for link in links}
+        lost = [
+            e
+            for e in events
+            if e.when is not None and overlaps(e.when, policy.window, policy.zone) and e.item_id not in linked_items
+        ]
+        assert lost == []
+        linked = {link.activity_id for link in links}
+        missing = [
+            a
+            for a in self.activities()
+            if a.activity_id not in linked
+            and not is_gone(a)
+            and is_current(a.origin, a.when, policy)
+            and not why_not(a, policy)
+        ]
+        assert missing == []
 
 
 def day(offset: int) -> date:
