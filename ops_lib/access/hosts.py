@@ -150,7 +150,8 @@ class Hosts:
         if entered.community is not None:
             columns["community_id"] = self._community_id(entered.community)
         if entered.service_user is not None:
-            columns["service_user"] = entered.service_user.strip()
+            name = entered.service_user
+            columns["service_user"] = text_of(name, "the service account's name", longest=320) if name.strip() else ""
         if entered.secret is not None:
             columns["secret"] = entered.secret
         if entered.tenant_id is not None:

@@ -142,7 +142,8 @@ class Directory:
         for existing in self.activity_types():
             if _same(existing.name, name):
                 return existing
-        self._insert(activity_types, name=name, master_type=master_type.strip(), is_face_to_face=is_face_to_face)
+        master_type = text_of(master_type, "a master type", longest=64) if master_type else ""
+        self._insert(activity_types, name=name, master_type=master_type, is_face_to_face=is_face_to_face)
         return self.activity_type(name)
 
     def add_usual_activity_types(self) -> None:
@@ -230,13 +231,13 @@ class Directory:
 
 
 # ── checks of what is entered ────────────────────────────────────────────────────────────────────────────────────────
-def text_of(value: str, what: str) -> str:
+def text_of(value: str, what: str, *, longest: int = 200) -> str:
     """The value without the white space around it. **Raises** `InputError` when nothing is left, or it is no single line."""
     value = value.strip()
     if not value:
         raise InputError(f"{what} cannot be empty")
-    if len(value.splitlines()) > 1 or len(value) > 200:
-        raise InputError(f"{what} is one line of at most 200 characters", fix="shorten it.")
+    if len(value.splitlines()) > 1 or len(value) > longest:
+        raise InputError(f"{what} is one line of at most {longest} characters", fix="shorten it.")
     return value
 
 

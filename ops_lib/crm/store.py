@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
@@ -18,6 +19,7 @@ from ops_lib.model import Activity, ActivityStatus, Origin, When
 
 _T = TypeVar("_T")
 _IDS_PER_QUERY = 500
+_KEY_LENGTH = 255
 
 
 class SqlCrm:
@@ -71,7 +73,7 @@ class SqlCrm:
             "user_id": number(user_id),
             "origin": origin.value,
             "rescheduled_from": None if rescheduled_from is None else self._known(rescheduled_from),
-            "creation_key": key,
+            "creation_key": _kept_key(key),
             "updated_at": self._now,
             "version": self._next_version(user_id),
         }
@@ -168,7 +170,7 @@ class SqlCrm:
         """The activity as it is now, with its user's row held until the transaction ends: nobody changes it meanwhile."""
         identifier = number(activity_id)
         owner = select(activities.c.user_id).where(activities.c.id == identifier).scalar_subquery()
-        self._connection.execute(select(users.c.id).where(users.c.id == owner).with_for_update())
+        self._connection.execute(select(users.c.id).where(users.c.id == owner).with_for_update(key_share=True))
         row = self._connection.execute(activity_query().where(activities.c.id == identifier)).one_or_none()
         if row is None:
             raise _no_activity(activity_id)
@@ -207,7 +209,9 @@ class SqlCrm:
         return int(version)
 
     def _made_with(self, key: str) -> Activity | None:
-        row = self._connection.execute(activity_query().where(activities.c.creation_key == key)).one_or_none()
+        row = self._connection.execute(
+            activity_query().where(activities.c.creation_key == _kept_key(key))
+        ).one_or_none()
         return None if row is None else activity_from(row)
 
     def _columns(self, content: ActivityContent) -> dict[str, Any]:
@@ -266,6 +270,11 @@ def _held(activity: Activity) -> dict[str, Any]:
         "organizer": activity.organizer,
         "is_deleted": activity.is_deleted,
     }
+
+
+def _kept_key(key: str) -> str:
+    """The key as it is kept: one that is too long for its column, as Outlook's ids may be, by its digest."""
+    return key if len(key) <= _KEY_LENGTH else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def _or(given: _T | None, otherwise: _T) -> _T:

@@ -142,6 +142,13 @@ def test_a_key_makes_one_activity_even_when_two_create_at_once(world: World) -> 
     assert len(set(made)) == 1
 
 
+def test_a_key_may_be_of_any_length(world: World) -> None:
+    """Keys made of Outlook's ids may be long: each makes its own activity, once."""
+    keys = ["UID " + "x" * 2000 + end for end in ("1", "2", "1")]
+    first, second, again = (world.made(key).activity_id for key in keys)
+    assert first == again != second
+
+
 def test_a_key_whose_making_was_taken_back_can_be_used(world: World) -> None:
     """A create that was rolled back leaves nothing behind, its key included."""
     with pytest.raises(ZeroDivisionError), world.crm() as crm:  # noqa: PT012 - what is tested is the way out
