@@ -23,12 +23,9 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import icalendar
-
-from ops_lib.errors import SandboxError
 from ops_lib.sandbox import zones
-from ops_lib.sandbox.ical_reading import FIELDS, read_fields, text_of
-from ops_lib.sandbox.ical_rules import NotHeld, read_rule
+from ops_lib.sandbox.ical_reading import FIELDS, read_calendars, read_fields, text_of
+from ops_lib.sandbox.ical_rules import CannotHold, NotHeld, read_rule
 from ops_lib.sandbox.ical_writing import END_ZONE, START_ZONE, to_ical
 from ops_lib.sandbox.recurrence import instant, local, start_at, starts_between
 from ops_lib.sandbox.zone_rules import keeps_same_time, offset_at
@@ -36,20 +33,6 @@ from ops_lib.sandbox.zone_rules import keeps_same_time, offset_at
 __all__ = ["CannotHold", "Parsed", "from_ical", "parse", "to_ical"]
 
 _EARLIEST, _LATEST = datetime(1601, 1, 2, tzinfo=UTC), datetime(4500, 8, 31, tzinfo=UTC)
-
-
-class CannotHold(SandboxError):
-    """An event that Exchange has no way to hold; ``uid`` says which ("" where it has none), ``reason`` why."""
-
-    def __init__(self, uid: str, reason: str) -> None:
-        super().__init__(
-            reason,
-            subject=f"event {uid}" if uid else "event without UID",
-            response_code="ErrorInvalidMimeContent",
-            fix="write the event in a way Exchange can hold, or enter its occurrences as single events.",
-        )
-        self.uid = uid
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -79,7 +62,7 @@ def from_ical(text: str | bytes, zone: str = "UTC") -> list[Parsed]:
 def parse(text: str | bytes, zone: str = "UTC") -> tuple[list[Parsed], list[CannotHold]]:
     """The events of an iCalendar text that Exchange can hold, and why it cannot hold the others."""
     try:
-        calendars = icalendar.Calendar.from_ical(text, multiple=True)
+        calendars = read_calendars(text)
     except (ValueError, KeyError, IndexError, TypeError) as problem:
         return [], [CannotHold("", f"this is not iCalendar: {problem}")]
     parsed: list[Parsed] = []
@@ -253,7 +236,7 @@ class _Reader:
         default = said or (beside.zone_id if beside else self.calendar_zone or self.zone_id)
         if not isinstance(written, datetime):
             wall = datetime.combine(written, time())
-            zone_id = self._faithful(default, wall.year)
+            zone_id = self._faithful(said or (beside.zone_id if beside else self.zone_id), wall.year)
             return _Moment(instant(wall, zones.zone(zone_id)), wall, zone_id, is_date=True, floating=False)
         if written.tzinfo is None:
             wall = written.replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""What a VEVENT says beside its times: text, people, reminder, status, as the values of an item.
+"""iCalendar text taken apart, and what a VEVENT says beside its times: text, people, reminder, status, as the values of an item.
 
 Sources: RFC 5545; [MS-OXCICAL] 2.1.3.1.1.20.
 """
@@ -6,10 +6,17 @@ Sources: RFC 5545; [MS-OXCICAL] 2.1.3.1.1.20.
 from __future__ import annotations
 
 import re
+import threading
+import warnings
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
+import icalendar
+from icalendar.timezone import tzp
+from icalendar.timezone.zoneinfo import ZONEINFO
+
+from ops_lib.sandbox import zones
 from ops_lib.sandbox.ical_writing import ANSWERS, BUSY_STATUS, CLASSES, IMPORTANCE
 from ops_lib.sandbox.values import Body, Person
 
@@ -28,6 +35,37 @@ _BUSY = {written: value for value, written in BUSY_STATUS.items()}
 _CLASSES = {written: value for value, written in CLASSES.items()}
 _IMPORTANCE = {written: value for value, written in IMPORTANCE.items()}
 _ANSWERS = {written: value for value, written in ANSWERS.items()}
+
+
+class _KnownZones(ZONEINFO):
+    """The zones we know, Windows' own names among them: a file need not define those, and what it says of them is not read."""
+
+    def timezone(self, name: str) -> tzinfo | None:
+        try:
+            return zones.zone(name or "none")
+        except zones.UnknownZone:
+            return None
+
+    def knows_timezone_id(self, tzid: str) -> bool:
+        return self.timezone(tzid) is not None
+
+
+_reading = threading.Lock()
+
+
+def read_calendars(text: str | bytes) -> list[Any]:
+    """The VCALENDARs of a text. Raises what the library raises for text that is none, ValueError mostly."""
+    # "Since ever" is 1601 to Exchange: the library would count each year's changes from there.
+    text = re.sub(b"(?m)^DTSTART:1601", b"DTSTART:1970", text.encode() if isinstance(text, str) else text)
+    # The library keeps a zone that a file defines under its name for good, for the whole process: another file's zone of
+    # that name is another one. It also warns of zone names it guesses the meaning of.
+    with _reading, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tzp.use(_KnownZones())
+        try:
+            return list(icalendar.Calendar.from_ical(text, multiple=True))
+        finally:
+            tzp.use_default()
 
 
 def read_fields(component: Any, start: datetime) -> dict[str, Any]:

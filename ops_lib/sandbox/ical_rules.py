@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice
 from typing import Any
 
+from ops_lib.errors import SandboxError
 from ops_lib.sandbox.recurrence import (
     DAY_NAMES,
     INDEX_NAMES,
@@ -44,6 +45,20 @@ _GROUPS = {tuple(range(7)): "Day", tuple(range(5)): "Weekday", (5, 6): "WeekendD
 _WEEK_OF_DAYS = {tuple(range(7 * week + 1, 7 * week + 8)): week + 1 for week in range(4)}
 MOST_OCCURRENCES = 999
 _LONGEST_INTERVAL = {Daily: 999, Weekly: 99, AbsoluteMonthly: 99, RelativeMonthly: 99}
+
+
+class CannotHold(SandboxError):
+    """An event that Exchange has no way to hold; ``uid`` says which ("" where it has none), ``reason`` why."""
+
+    def __init__(self, uid: str, reason: str) -> None:
+        super().__init__(
+            reason,
+            subject=f"event {uid}" if uid else "event without UID",
+            response_code="ErrorInvalidMimeContent",
+            fix="write the event in a way Exchange can hold, or enter its occurrences as single events.",
+        )
+        self.uid = uid
+        self.reason = reason
 
 
 class NotHeld(Exception):

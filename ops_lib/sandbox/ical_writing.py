@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from ops_lib.sandbox import zones
-from ops_lib.sandbox.ical_rules import write_rule
+from ops_lib.sandbox.ical_rules import CannotHold, NotHeld, write_rule
 from ops_lib.sandbox.recurrence import EndDate, Recurrence, end_after, local, wall_duration
 from ops_lib.sandbox.values import Body, Person
 from ops_lib.sandbox.zone_rules import Change, changes, offset_at
@@ -58,6 +58,9 @@ def to_ical(
 
     Loses: properties iCalendar has no place for; fractions of a second; a carriage return in a text; of a series that
     begins in an hour that comes twice that day, which of the two.
+
+    Raises:
+        CannotHold: a recurrence that iCalendar has no rule for.
     """
     master = _Moments(values, values)
     used: dict[str, tuple[int, int]] = {}
@@ -186,7 +189,11 @@ def _series(values: Mapping[str, Any], moments: _Moments, deleted: list[datetime
     if recurrence is None:
         return
     zone = zones.zone(moments.series_zone)
-    yield f"RRULE:{write_rule(recurrence, moments.start, zone, all_day=moments.all_day)}"
+    try:
+        rule = write_rule(recurrence, moments.start, zone, all_day=moments.all_day)
+    except NotHeld as problem:
+        raise CannotHold(values.get("calendar:UID") or "", str(problem)) from None
+    yield f"RRULE:{rule}"
     for moment in deleted:
         yield moments.original("EXDATE", moment)
 
@@ -222,7 +229,7 @@ def escape(text: str) -> str:
 def parameter(text: str) -> str:
     """A parameter's value: in quotes where it needs them, with RFC 6868's signs for what quotes cannot hold."""
     text = text.replace("^", "^^").replace("\r\n", "^n").replace("\n", "^n").replace('"', "^'")
-    return f'"{text}"' if re.search(r"[;:,^]", text) else text
+    return f'"{text}"' if re.search(r"[;:,^\\]", text) else text
 
 
 def fold(line: str) -> str:

@@ -247,7 +247,10 @@ def end_after(start: datetime, duration: timedelta, zone: tzinfo) -> datetime:
     """
     if not duration:
         return start.astimezone(UTC)
-    end = instant(local(start, zone).replace(tzinfo=None) + duration, zone)
+    wall = local(start, zone).replace(tzinfo=None) + duration
+    end = instant(wall, zone)
+    if end < start:
+        end = instant(wall.replace(fold=1), zone)
     return max(end, start.astimezone(UTC))
 
 

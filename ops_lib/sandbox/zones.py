@@ -43,6 +43,8 @@ _USUAL = (
     "FLE Standard Time",
     "AUS Eastern Standard Time",
     "China Standard Time",
+    "Tokyo Standard Time",
+    "India Standard Time",
 )
 
 

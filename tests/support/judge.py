@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import icalendar
 import recurring_ical_events
+from icalendar.timezone import tzp
 
 CALENDARS = Path(__file__).resolve().parents[2].parent / "shared" / "calendars"
 
@@ -29,9 +30,15 @@ def occurrences(ics_path: Path, start: datetime, end: datetime, zone: str = "UTC
     All-day occurrences count by their dates in ``zone``.
     """
     clock = ZoneInfo(zone)
-    query = recurring_ical_events.of(icalendar.Calendar.from_ical(ics_path.read_bytes()))
+    query = recurring_ical_events.of(_calendar(ics_path))
     found = query.between(start.astimezone(clock), end.astimezone(clock))
     return sorted(_occurrence(event, clock) for event in found)
+
+
+def _calendar(ics_path: Path) -> icalendar.Calendar:
+    # The library remembers the zones of earlier files by name; each file is judged by its own.
+    tzp.use_default()
+    return icalendar.Calendar.from_ical(ics_path.read_bytes())
 
 
 def _occurrence(event: icalendar.Event, clock: ZoneInfo) -> Occurrence:
@@ -55,7 +62,7 @@ def _instant(moment: date, clock: ZoneInfo) -> datetime:
 
 def pieces(ics_path: Path) -> list[tuple[str, str]]:
     """The file as one iCalendar text for each UID, as a client puts them into MimeContent one by one."""
-    calendar = icalendar.Calendar.from_ical(ics_path.read_bytes())
+    calendar = _calendar(ics_path)
     events: dict[str, list[icalendar.Event]] = {}
     for number, event in enumerate(calendar.walk("VEVENT")):
         events.setdefault(str(event.get("UID", f"({number})")), []).append(event)
