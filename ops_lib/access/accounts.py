@@ -90,15 +90,15 @@ class Accounts:
         user = self._directory.user(user_email)
         chosen = self._host_for(user, host)
         mailbox = address(mailbox) if mailbox else user.email
-        for existing in self.accounts():
-            if existing.mailbox == mailbox and existing.user_id != user.user_id:
+        for existing in map(_account, self._connection.execute(_query().where(accounts.c.mailbox == mailbox)).all()):
+            if existing.user_id != user.user_id:
                 raise InputError(
                     f"the mailbox belongs to the account of {existing.user_email} on host {self._hosts.by_id(existing.host_id).name}:"
                     " two CRM users cannot be kept in step with one calendar",
                     subject=mailbox,
                     fix="give this user's own mailbox with --email.",
                 )
-            if (existing.host_id, existing.mailbox) == (chosen.host_id, mailbox):
+            if existing.host_id == chosen.host_id:
                 return existing
         if not is_impersonation_account and chosen.community_id not in (None, *user.community_ids):
             community = next(

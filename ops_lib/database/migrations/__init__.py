@@ -7,10 +7,14 @@ difference; read it, name it in `REVISIONS`, and the tests compare it with the t
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
 from ops_lib.errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 REVISIONS = ("0001",)  # oldest first; here as well as in versions/, so that opening a database need not import Alembic
 
@@ -57,7 +61,7 @@ def upgrade(connection: Connection, shown: str) -> None:
     command.upgrade(configuration, "head")
 
 
-def alembic_configuration(connection: Connection):  # type: ignore[no-untyped-def]  # Alembic is imported only when needed
+def alembic_configuration(connection: Connection) -> Config:
     """Alembic's configuration on a connection of ours."""
     from alembic.config import Config
 
