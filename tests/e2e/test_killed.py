@@ -1,0 +1,120 @@
+"""Must show 5: killed at random moments and started again, nothing is missing and nothing is there twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from ops_lib.access.accounts import Accounts
+from ops_lib.access.hosts import HostInput, Hosts
+from ops_lib.crm import ActivityContent
+from ops_lib.crm.directory import Directory
+from ops_lib.crm.store import SqlCrm
+from ops_lib.model import Origin
+from ops_lib.sandbox.server import Sandbox
+from ops_lib.workspace import Workspace
+from tests.support.sandbox import ALICE, SERVICE
+from tests.sync.desk import NOW, at
+
+KILLS = 25
+ACTIVITIES = 200
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, sandbox: Sandbox) -> Path:
+    """A workspace with one account and 200 activities that were never synced."""
+    path = tmp_path / "prepared"
+    workspace = Workspace.create(path)
+    with workspace.database.begin() as c:
+        directory = Directory(c)
+        directory.add_community("Elm Court", time_zone="UTC")
+        user = directory.add_user(ALICE, "Alice", community_names=["Elm Court"])
+        entered = HostInput(
+            url=sandbox.ews_url,
+            auth="basic",
+            access="impersonation",
+            service_user=SERVICE,
+            secret="env:TEST_SERVICE_PASSWORD",
+            types=("Tour",),
+        )
+        Hosts(c).add("H", entered)
+        Accounts(c).add(ALICE, host="H")
+        tour = directory.activity_type("Tour").type_id
+        crm = SqlCrm(c, NOW)
+        for number in range(ACTIVITIES):
+            content = ActivityContent(
+                type_id=tour, description=f"Tour {number}", when=at(number % 50, number % 20), notes="x" * 50
+            )
+            crm.create(user.user_id, content, origin=Origin.CRM, key=f"k{number}")
+    workspace.close()
+    return path
+
+
+def cycle(path: Path, sandbox: Sandbox, kill_after: float | None = None) -> float:
+    """Run a cycle in a process of its own, killed so long after it began to sync. Answers how long it ran."""
+    environment = {**os.environ, "TEST_SERVICE_PASSWORD": sandbox.passwords[SERVICE], "SYNCOPS_NOW": NOW.isoformat()}
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.support.one_cycle", str(path)],
+        env=environment,
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "go\n"
+        began = time.monotonic()
+        if kill_after is not None:
+            time.sleep(kill_after)
+            process.send_signal(signal.SIGKILL)
+        process.wait(30)
+        if kill_after is None:
+            assert process.returncode == 0, process.stdout.read()
+        return time.monotonic() - began
+
+
+@pytest.mark.slow
+@pytest.mark.req("Y2", "Y8")
+def test_killed_at_any_moment(prepared: Path, sandbox: Sandbox, tmp_path: Path) -> None:
+    """25 times: kill an initial sync of 200 activities somewhere, start it again: 200 events, one for each activity."""
+    sandbox.clock.set(NOW)
+    moments = random.Random(7)
+    sandbox.faults.add({"operation": "CreateItem", "mailbox": "*", "every": 1, "fault": {"delay_seconds": 0.03}})
+    whole = 0.0
+    done_before_kill: list[int] = []
+    for attempt in range(KILLS + 1):
+        path = tmp_path / f"w{attempt}"
+        shutil.copytree(prepared, path)
+        if attempt == 0:
+            whole = cycle(path, sandbox)
+        else:
+            cycle(path, sandbox, kill_after=moments.uniform(0.05, whole))
+            done_before_kill.append(len(titles(sandbox)))
+            cycle(path, sandbox)
+        found = Counter(titles(sandbox))
+        assert found == Counter(f"Tour {number}" for number in range(ACTIVITIES)), (attempt, done_before_kill[-1:])
+        empty(sandbox)
+        shutil.rmtree(path)
+    assert any(0 < done < ACTIVITIES for done in done_before_kill), done_before_kill
+    print("there when it was killed:", done_before_kill)
+
+
+def titles(sandbox: Sandbox) -> list[str]:
+    mailbox = sandbox.organisation.mailbox(ALICE)
+    with sandbox.organisation.lock:
+        return [str(item.values["item:Subject"]) for item in mailbox.folder("calendar").items.values()]
+
+
+def empty(sandbox: Sandbox) -> None:
+    organisation = sandbox.organisation
+    with organisation.lock:
+        for item in list(organisation.mailbox(ALICE).folder("calendar").items.values()):
+            organisation.delete_item(item, "HardDelete")
