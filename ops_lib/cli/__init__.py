@@ -179,6 +179,18 @@ def open_workspace() -> Iterator[Workspace]:
         workspace.close()
 
 
+def chosen_workspace() -> Path | None:
+    """The folder of the workspace that was chosen, or that we stand in; None where there is none. **Raises** `WorkspaceError`."""
+    from ops_lib.workspace import SETTINGS_FILE, WORKSPACE_VARIABLE, Workspace
+
+    chosen = _chosen_workspace.get()
+    if chosen is None and not os.environ.get(WORKSPACE_VARIABLE) and not Path(SETTINGS_FILE).is_file():
+        return None
+    workspace = Workspace.open(chosen)
+    workspace.close()
+    return workspace.path
+
+
 def print_json(document: Any, *, compact: bool = False) -> None:
     """One JSON document on stdout."""
     is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

@@ -149,8 +149,9 @@ def accounts(workspace: Workspace) -> pd.DataFrame:
             for process in ("calendar", "email"):
                 row = held.get((account["id"], process))
                 is_on = account["calendar"] if process == "calendar" else account["send_email"]
-                status = row.status if row is not None and is_on else UNATTEMPTED if is_on else NOT_ENABLED
-                attempts = row.attempts if row is not None and is_on else 0
+                status = NOT_ENABLED if not is_on else row.status if row is not None else UNATTEMPTED
+                kept = row if row is not None and row.status == status else None
+                attempts = kept.attempts if kept is not None else 0
                 last_success = row.last_success if row is not None else None
                 owner, next_step = owner_and_next_step(status)
                 rows.append(
@@ -159,14 +160,14 @@ def accounts(workspace: Workspace) -> pd.DataFrame:
                         "process": process,
                         "verdict": _verdict(status, attempts, last_success, now),
                         "status": status,
-                        "since": row.since if row is not None else None,
+                        "since": kept.since if kept is not None else None,
                         "last_success": last_success,
                         "owner": owner,
                         "next_step": next_step,
                         "attempts": attempts,
-                        "response_code": row.response_code if row is not None else "",
-                        "sub_cause": row.sub_cause if row is not None else "",
-                        "evidence": row.evidence if row is not None else "",
+                        "response_code": kept.response_code if kept is not None else "",
+                        "sub_cause": kept.sub_cause if kept is not None else "",
+                        "evidence": kept.evidence if kept is not None else "",
                     }
                 )
     rows.sort(key=lambda row: (VERDICTS.index(row["verdict"]), row["mailbox"], row["process"]))
@@ -368,7 +369,14 @@ def _accounts(connection: Connection) -> dict[int, dict[str, Any]]:
     for row in connection.execute(query.order_by(t.communities.c.name)):
         members.setdefault(row.user_id, []).append(row.name)
     query = (
-        select(t.accounts, t.hosts.c.name.label("host"), t.users.c.email, t.users.c.name, t.users.c.time_zone)
+        select(
+            t.accounts,
+            t.hosts.c.name.label("host"),
+            t.hosts.c.send_email.label("host_sends_email"),
+            t.users.c.email,
+            t.users.c.name,
+            t.users.c.time_zone,
+        )
         .join(t.hosts, t.hosts.c.id == t.accounts.c.host_id)
         .join(t.users, t.users.c.id == t.accounts.c.user_id)
         .order_by(t.accounts.c.mailbox, t.accounts.c.id)
@@ -383,7 +391,7 @@ def _accounts(connection: Connection) -> dict[int, dict[str, Any]]:
             "name": row.name,
             "time_zone": row.time_zone,
             "calendar": row.calendar,
-            "send_email": row.send_email,
+            "send_email": row.send_email and row.host_sends_email,
         }
         for row in connection.execute(query)
     }

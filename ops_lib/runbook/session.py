@@ -1,0 +1,250 @@
+"""A notebook's first and last call, and one method for each step in between.
+
+A cell calls one of them and ends in the value to look at. What goes wrong and can be mended is shown as one short message, without a
+traceback; anything else keeps its traceback, because then the fault is ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ops_lib.errors import InputError, OpsError
+from ops_lib.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ops_lib.reports.drawing import Drawing
+    from ops_lib.reports.page import SyncReport
+    from ops_lib.reports.week import Week
+
+Outcome = Literal["ok", "findings", "blocked", "failed"]
+OUTCOMES: tuple[Outcome, ...] = ("ok", "findings", "blocked", "failed")
+
+RUN_FOLDER_VARIABLE = "SYNCOPS_RUN_FOLDER"
+"""Where a run's files go; the runner sets it. Without it they go to the workspace's `reports/`."""
+
+DEMO = "demo"
+
+
+def start(stem: str, workspace: str = DEMO) -> Run:
+    """Open the workspace for a notebook: ``demo`` a fresh one on a sandbox of its own, otherwise a folder (empty: as `SYNCOPS_WORKSPACE` says).
+
+    The demo's sandbox and folder end with the kernel. **Raises** `InputError`, `WorkspaceError`.
+    """
+    show_errors_briefly()
+    _widen_tables()
+    if workspace.startswith("cassette:"):
+        raise InputError(
+            "recorded traffic cannot be replayed by this runbook",
+            subject=workspace,
+            fix='set workspace to "demo" or to a workspace\'s folder.',
+        )
+    if workspace == DEMO:
+        from ops_lib.runbook.demo import for_notebook
+
+        return Run(stem, for_notebook())
+    return Run(stem, Workspace.open(workspace or None))
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Words to look at: shown as Markdown."""
+
+    text: str
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class Run:
+    """One run of one notebook on one workspace."""
+
+    def __init__(self, stem: str, workspace: Workspace) -> None:
+        self.stem = stem
+        self.workspace = workspace
+        self._report: SyncReport | None = None
+        given = os.environ.get(RUN_FOLDER_VARIABLE)
+        self.folder = Path(given) if given else workspace.path / "reports" / stem
+
+    def __repr__(self) -> str:
+        return f"Run({self.stem!r})"
+
+    # ── the sync report ──────────────────────────────────────────────────────────────────────────────────────────────
+    def read(self, *, user: str = "", week_of: str = "", days: int = 7) -> Sentence:
+        """Read the records of the last ``days`` days, and both sides of the week of ``week_of`` (YYYY-MM-DD; empty: today) of a user.
+
+        Without a user it is the one who has most entries in step. Returns the report in one sentence. **Raises** `InputError`, `NotThere`.
+        """
+        from ops_lib.reports import page
+
+        if days < 1:
+            raise InputError(f"{days} days are no time to look back on", subject="days", fix="write 1 or more.")
+        chosen = user or page.busiest_user(self.workspace)
+        day = day_of(week_of) if week_of else None
+        self._report = page.collect(self.workspace, users=[chosen] if chosen else [], day=day, days=days)
+        return Sentence(f"**{page.headline(self._report)}**")
+
+    def accounts(self) -> pd.DataFrame:
+        """How every enabled process stands, worst first: verdict, mailbox, status, since, who acts, next step."""
+        table = self._read.accounts
+        shown = [
+            "verdict",
+            "mailbox",
+            "process",
+            "status",
+            "since",
+            "owner",
+            "next_step",
+            "sub_cause",
+            "community",
+            "host",
+        ]
+        return _shown(table.loc[table["verdict"] != "off", shown])
+
+    def changes(self) -> pd.DataFrame:
+        """What the last run did, one row an account that changed anything."""
+        return _shown(self._read.changes())
+
+    def counts(self) -> pd.DataFrame:
+        """The numbers by host, community, status and direction."""
+        return _shown(self._read.counts)
+
+    def draw_statuses(self) -> Drawing:
+        """How the calendars stand, by community."""
+        from ops_lib.reports import charts
+
+        return charts.draw_statuses(self._read.accounts)
+
+    def draw_counts(self) -> Drawing:
+        """What was written, by host and direction."""
+        from ops_lib.reports import charts
+
+        return charts.draw_counts(self._read.counts)
+
+    def draw_week(self) -> Drawing | Sentence:
+        """The user's week, CRM and Outlook beside each other."""
+        from ops_lib.reports import charts
+
+        week = self._week
+        return (
+            charts.draw_week(week) if week is not None else Sentence("There is no account whose week could be drawn.")
+        )
+
+    def week(self) -> pd.DataFrame:
+        """The user's week, one row an entry and side; what should not be as it is comes first."""
+        from ops_lib.reports.frames import empty
+        from ops_lib.reports.week import WEEK
+
+        week = self._week
+        table = week.entries if week is not None else empty(WEEK)
+        ordered = table.sort_values(["expected", "entry", "side"], kind="stable")
+        return _shown(ordered[["state", "why", "side", "title", "start", "end", "all_day", "type", "status"]])
+
+    def failures(self) -> pd.DataFrame:
+        """The entries that could not be read or written, with the server's own code."""
+        return _shown(self._read.failed[["mailbox", "title", "direction", "at", "reason", "response_code"]])
+
+    def skipped(self) -> pd.DataFrame:
+        """Why entries are left out: one row a reason, the most frequent first."""
+        from ops_lib.reports.frames import reasons
+
+        return _shown(reasons(self._read.skipped))
+
+    def report(self) -> Sentence:
+        """Write the page and its tables into the run's folder."""
+        from ops_lib.reports import page
+
+        written = page.write(self._read, self.folder)
+        tables = len(list((self.folder / "tables").glob("*.parquet")))
+        return Sentence(
+            f"`{written.name}` opens in any browser; `tables/` beside it holds {tables} tables as Parquet and CSV."
+        )
+
+    def outcome(self) -> Outcome:
+        """What the report comes to: ``findings`` when somebody is needed or a side is missing something, ``blocked`` without any account."""
+        outcome = self._read.outcome
+        assert outcome in OUTCOMES
+        return outcome
+
+    # ── the last call ────────────────────────────────────────────────────────────────────────────────────────────────
+    def finish(self, outcome: str) -> None:
+        """Say how the run ended, as one line of JSON: the same on every machine and at any time. **Raises** `InputError`."""
+        if outcome not in OUTCOMES:
+            raise InputError(f"{outcome} is no outcome", subject=self.stem, fix=f"use one of {', '.join(OUTCOMES)}.")
+        print(json.dumps({"runbook": self.stem, "outcome": outcome, **self._figures()}))  # noqa: T201  the contract with the runner
+
+    def _figures(self) -> dict[str, int]:
+        report = self._report
+        if report is None:
+            return {}
+        calendars = report.accounts[(report.accounts["process"] == "calendar") & (report.accounts["verdict"] != "off")]
+        return {
+            "calendars": len(calendars),
+            "need_somebody": len(report.wrong),
+            "in_step": int((report.links["state"] == "active").sum()),
+            "left_out": len(report.skipped),
+            "failed": len(report.failed),
+            "parted": sum(week.parted for week in report.weeks),
+        }
+
+    @property
+    def _read(self) -> SyncReport:
+        if self._report is None:
+            raise InputError("nothing has been read yet", subject=self.stem, fix="run the cell with run.read(…) first.")
+        return self._report
+
+    @property
+    def _week(self) -> Week | None:
+        return self._read.weeks[0] if self._read.weeks else None
+
+
+def day_of(text: str) -> date:
+    """The day a person wrote. **Raises** `InputError`."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{text} is no day", subject="week_of", fix="write it as 2026-11-23.") from None
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its rows numbered from 1, as people count."""
+    table = table.reset_index(drop=True)
+    table.index += 1
+    return table
+
+
+def _widen_tables() -> None:
+    """Let a notebook's tables show whole sentences and every row that matters."""
+    import pandas as pd
+
+    pd.set_option("display.max_colwidth", 160, "display.max_columns", 30, "display.max_rows", 200, "display.width", 200)
+
+
+def show_errors_briefly(shell: Any = None) -> None:
+    """In a notebook: show an `OpsError` as its message alone, which says what to do; its traceback says nothing to who runs it."""
+    if shell is None:
+        from IPython.core.getipython import get_ipython
+
+        shell = get_ipython()
+    if shell is None:
+        return
+
+    def brief(
+        shell: Any, kind: type[BaseException], error: BaseException, _trace: Any, tb_offset: int | None = None
+    ) -> list[str]:
+        lines = [f"{kind.__name__}: {error}"]
+        show: Callable[..., None] = shell._showtraceback
+        show(kind, error, lines)
+        return lines
+
+    shell.set_custom_exc((OpsError,), brief)
