@@ -156,9 +156,12 @@ def main() -> NoReturn:
         if os.environ.get("SYNCOPS_TRACEBACK"):
             raise
         first_line = str(error).strip().partition("\n")[0]
-        sys.stderr.write(
-            f"error: {type(error).__name__}: {first_line} (a fault of syncops; SYNCOPS_TRACEBACK=1 shows where)\n"
-        )
+        if isinstance(error, OSError):  # no room, no rights: the machine's fault, not ours
+            sys.stderr.write(f"error: {first_line}\n")
+        else:
+            sys.stderr.write(
+                f"error: {type(error).__name__}: {first_line} (a fault of syncops; SYNCOPS_TRACEBACK=1 shows where)\n"
+            )
         sys.exit(2)
     sys.exit(0)
 

@@ -74,7 +74,7 @@ def add(
         is_new = len(accounts.accounts()) > before
         host_name = Hosts(connection).by_id(account.host_id).name
     where = f"account {account.mailbox} on host {host_name}"
-    typer.echo(f"added {where}" if is_new else f"{where} exists already")
+    typer.echo(f"added {where}" if is_new else f"{where} exists already; account enable and disable change it")
 
 
 @app.command("list")

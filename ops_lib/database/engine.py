@@ -101,11 +101,10 @@ class Database:
                 options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
             connection = connection.execution_options(**options)
             try:
-                transaction = connection.begin()
-            except OperationalError as error:
+                with connection.begin():
+                    yield connection
+            except OperationalError as error:  # locked, lost, full, not writable
                 raise self._unreachable(error) from None
-            with transaction:
-                yield connection
 
     def _unreachable(self, error: OperationalError) -> WorkspaceError:
         reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no reason given"
@@ -119,11 +118,11 @@ class Database:
                 fix="wait for it to end, or end it, and try again.",
             )
         fix = (
-            "check that its folder exists and may be written."
+            "check that its folder exists, may be written, and has room."
             if self.is_sqlite
             else "check database_url in syncops.toml or SYNCOPS_DATABASE_URL, and that the server runs."
         )
-        return WorkspaceError(f"the database cannot be opened: {reason}", subject=self.shown, fix=fix)
+        return WorkspaceError(f"the database cannot be used: {reason}", subject=self.shown, fix=fix)
 
 
 def insert_unless_there(connection: Connection, table: Table) -> Any:

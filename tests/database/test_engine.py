@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from ops_lib.database import tables
 from ops_lib.database.engine import Database, insert_unless_there
 from ops_lib.errors import InputError, WorkspaceError
+from tests.support import postgres
 
 
 def _communities(database: Database) -> list[str]:
@@ -54,7 +55,7 @@ def test_a_read_sees_one_moment(database: Database) -> None:
 
 def test_a_read_writes_nothing(database: Database) -> None:
     """A read refuses to write, and the same pooled connection can write again afterwards."""
-    with pytest.raises(SQLAlchemyError), database.read() as connection:
+    with pytest.raises((SQLAlchemyError, WorkspaceError)), database.read() as connection:
         _add(connection, "Maple Court")
     with database.begin() as connection:
         _add(connection, "Birch House")
@@ -155,10 +156,23 @@ def test_an_unreachable_database_is_named_without_its_password(url: str) -> None
     assert "hunter2" not in str(caught.value) + repr(database) + repr(caught.value.__cause__)
 
 
+def test_a_database_that_is_lost_on_the_way_is_named(postgres_databases: postgres.Maker) -> None:
+    """When the server goes away in the middle of a transaction, the error says so, and the next transaction works again."""
+    database = Database(postgres_databases.make(postgres_databases.prepared))
+    with pytest.raises(WorkspaceError, match="cannot be used"), database.begin() as connection:  # noqa: PT012
+        _add(connection, "Maple Court")
+        backend = connection.execute(text("SELECT pg_backend_pid()")).scalar()
+        with database.begin() as other:
+            other.execute(text("SELECT pg_terminate_backend(:backend)"), {"backend": backend})
+        _add(connection, "Birch House")
+    assert _communities(database) == []
+    database.close()
+
+
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     """A SQLite file in a folder that does not exist is an error that names the file."""
     with (
-        pytest.raises(WorkspaceError, match=r"nowhere.db: the database cannot be opened"),
+        pytest.raises(WorkspaceError, match=r"nowhere.db: the database cannot be used"),
         Database(f"sqlite:///{tmp_path / 'no' / 'nowhere.db'}").read(),
     ):
         pass
