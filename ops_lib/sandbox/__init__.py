@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ def serve(
     end_with_parent: bool = False,
 ) -> None:
     """Serves until SIGTERM or SIGINT; the first line on stdout is one JSON document with addresses and accounts.
+
+    Events of the population that Exchange cannot hold are named on stderr, with the reason.
 
     ``port``: of HTTP, 0 for any free one. ``people``: a population to load instead of the built-in customer; ``empty``: nobody but
     alice, bob, carol and svc. ``now``: the organisation's clock, real time unless given. ``end_with_parent``: ends by itself when the
@@ -36,4 +39,6 @@ def serve(
             "cannot be empty and hold a population", subject="sandbox serve", fix="Give --people or --empty, not both."
         )
     residents = nobody_else() if empty else inhabitants(people)
+    for reason in residents.skipped:
+        sys.stderr.write(f"skipped: {reason}\n")
     Sandbox(residents, port=port, now=now).serve(end_with_parent=end_with_parent)

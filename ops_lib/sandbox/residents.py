@@ -23,11 +23,15 @@ class Account:
 
 @dataclass(frozen=True)
 class Residents:
-    """The accounts of a sandbox; ``fill`` puts them and what is theirs into a fresh organisation."""
+    """The accounts of a sandbox; ``fill`` puts them and what is theirs into a fresh organisation.
+
+    ``skipped`` says in words which events of a population's files Exchange cannot hold, and why.
+    """
 
     users: tuple[Account, ...]
     service: Account
     fill: Callable[[Organisation], None]
+    skipped: tuple[str, ...] = ()
 
 
 def nobody_else() -> Residents:
@@ -55,4 +59,4 @@ def inhabitants(people_file: Path | None = None) -> Residents:
     population = people.population() if people_file is None else people.load(people_file)
     users = tuple(Account(mailbox.address, mailbox.password) for mailbox in population.mailboxes)
     service = Account(population.service.address, population.service.password)
-    return Residents(users, service, lambda organisation: people.fill(organisation, population))
+    return Residents(users, service, lambda organisation: people.fill(organisation, population), population.skipped)
