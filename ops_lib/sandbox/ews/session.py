@@ -79,11 +79,11 @@ class Session:
             raise ResponseError("ErrorTimeZone") from None
 
     def aware(self, value: datetime, zone_id: str | None = None) -> datetime:
-        """The instant in UTC: a time without an offset is read in the given zone, else in the TimeZoneContext."""
+        """The instant in UTC, in whole seconds: a time without an offset is read in the given zone, else in the TimeZoneContext."""
         if value.tzinfo is None:
             zone: ZoneInfo = zones.zone(zone_id or self.context_zone_id)
             value = value.replace(tzinfo=zone)
-        return value.astimezone(UTC)
+        return value.astimezone(UTC).replace(microsecond=0)
 
     # mailboxes and folders
 
