@@ -200,7 +200,9 @@ def _envelopes(content: bytes) -> list[bytes]:
 
 def _root(content: bytes) -> Element:
     # A parser of its own for each answer: lxml's are not to be shared between threads.
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, remove_pis=True)
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, remove_pis=True, remove_comments=True
+    )
     return etree.fromstring(content, parser)
 
 

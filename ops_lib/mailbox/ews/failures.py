@@ -75,7 +75,6 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "ErrorAccountDisabled": Meaning(SignInRefused, "the account is disabled", "enable the account in the directory."),
     "ErrorTokenSerializationDenied": Meaning(SignInRefused, "the caller may not act with such a token", _IMPERSONATION_FIX),
-    "ErrorInvalidToken": Meaning(SignInRefused, "the server does not accept the token", "sign in again."),
     # no such mailbox
     "ErrorNonExistentMailbox": Meaning(
         MailboxMissing, "no mailbox has this address", "correct the account's mailbox address, or give the user a mailbox."
@@ -105,7 +104,6 @@ MEANINGS: dict[str, Meaning] = {
     "ErrorADUnavailable": Meaning(ServerFailed, "the server cannot reach its directory", _WAIT_FIX),
     "ErrorADOperation": Meaning(ServerFailed, "the server's directory did not answer properly", _WAIT_FIX),
     "ErrorConnectionFailed": Meaning(ServerFailed, "the server cannot reach the mailbox", _WAIT_FIX),
-    "ErrorConnectionFailedTransientError": Meaning(ServerFailed, "the server cannot reach the mailbox", _WAIT_FIX),
     "ErrorMailboxStoreUnavailable": Meaning(ServerFailed, "the mailbox database is not available", _WAIT_FIX),
     "ErrorMailboxMoveInProgress": Meaning(ServerFailed, "the mailbox is being moved", _WAIT_FIX),
     "ErrorMailboxFailover": Meaning(ServerFailed, "the mailbox database is failing over", _WAIT_FIX),
@@ -190,7 +188,6 @@ MEANINGS: dict[str, Meaning] = {
     "ErrorCalendarOutOfRange": Meaning(ItemRefused, "the event's times are outside what Exchange holds"),
     "ErrorCalendarInvalidTimeZone": Meaning(ItemRefused, "the server does not know the time zone"),
     "ErrorTimeZone": Meaning(ItemRefused, "the server does not know the time zone"),
-    "ErrorCalendarMeetingIsOutOfDateResponseNotProcessed": Meaning(ItemRefused, "the meeting was changed by its organizer"),
     "ErrorCalendarIsNotOrganizer": Meaning(ItemRefused, "only the organizer can do this"),
     "ErrorCalendarIsDelegatedForDecline": Meaning(ItemRefused, "the meeting was delegated"),
     "ErrorCalendarCannotUseIdForOccurrenceId": Meaning(ItemRefused, "the item is no occurrence of a series"),
@@ -244,7 +241,7 @@ def of_code(
 ) -> MailboxError:
     """The error for a response code. ``values`` are those of the answer's MessageXml; ``about_item``: it concerns one of several."""
     values = values or {}
-    meaning = MEANINGS.get(code)
+    meaning = MEANINGS.get(code) or MEANINGS.get(f"SOAP:{code.rpartition(':')[2]}")
     inner = values.get("InnerErrorResponseCode", "")
     if code in _INNER_CODES and inner in MEANINGS:
         meaning = MEANINGS[inner]
