@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from tests.support.command_line import prepared_workspace, run
 from tests.support.databases import database, database_url, postgres_databases, prepared_sqlite, sqlite_database
-from tests.support.sandbox import sandbox, sandbox_server
+from tests.support.sandbox import customer_sandbox, customer_server, sandbox, sandbox_server
 
 __all__ = [
+    "customer_sandbox",
+    "customer_server",
     "database",
     "database_url",
     "postgres_databases",

@@ -79,6 +79,19 @@ def test_population_of_a_file(people_file: Path) -> None:
             sandbox.reset()
 
 
+def test_built_in_customer(customer_sandbox: Sandbox) -> None:
+    """The built-in customer's users all sign in to calendars with events in them, and the service account acts for each."""
+    people = customer_sandbox.residents
+    assert len(people.users) == 12
+    for user in people.users:
+        own = session(customer_sandbox, user.address).post(customer_sandbox.ews_url, data=envelope(get_folder()))
+        assert codes(own) == ["NoError"]
+        acting = envelope(get_folder("tasks"), acting_as=user.address)
+        service = session(customer_sandbox, people.service.address)
+        assert codes(service.post(customer_sandbox.ews_url, data=acting)) == ["NoError"]
+        assert customer_sandbox.organisation.mailbox(user.address).folder("calendar").items
+
+
 def test_what_exchange_cannot_hold_is_named(people_file: Path) -> None:
     """An event that Exchange cannot hold is skipped, and said to be, with the file and the reason."""
     (skipped,) = inhabitants(people_file).skipped

@@ -12,6 +12,7 @@ One server a test process (and so one for each xdist worker), one fresh organisa
 ``sandbox`` has alice, bob, carol and svc @example.test with empty mailboxes; svc may impersonate the three;
 ``sandbox.passwords`` has their passwords, ``sandbox.app`` an app registration for OAuth.
 The organisation's clock is real time; ``sandbox.clock.set`` fixes it. The next test starts afresh by itself.
+``customer_sandbox`` is the same with the built-in customer (12 users, their mailboxes full), its clock at ``people.NOW``.
 """
 
 from __future__ import annotations
@@ -42,6 +43,24 @@ def sandbox(sandbox_server: Sandbox) -> Sandbox:
     """A running sandbox with a fresh organisation, no rules, nothing counted and the real time."""
     sandbox_server.reset()
     return sandbox_server
+
+
+@pytest.fixture(scope="session")
+def customer_server() -> Iterator[Sandbox]:
+    """The server with the built-in customer. Tests take ``customer_sandbox``."""
+    from ops_lib.sandbox.people import NOW
+    from ops_lib.sandbox.residents import inhabitants
+    from ops_lib.sandbox.server import Sandbox
+
+    with Sandbox(inhabitants(), now=lambda: NOW) as running:
+        yield running
+
+
+@pytest.fixture
+def customer_sandbox(customer_server: Sandbox) -> Sandbox:
+    """A running sandbox with the built-in customer as it is at its fixed "now" (``people.NOW``), which is its clock."""
+    customer_server.reset()
+    return customer_server
 
 
 def outlook_account(sandbox: Sandbox, address: str, *, through: str = "", max_connections: int = 1) -> Any:
