@@ -170,7 +170,7 @@ def statuses(workspace: Workspace, accounts: Sequence[Account]) -> list[dict[str
             host = hosts[account.host_id]
             enabled = {"calendar": account.calendar, "email": account.send_email and host.send_email}
             for process in ("calendar", "email"):
-                kept = ledger.status(account.account_id, process)  # type: ignore[arg-type]
+                kept = ledger.status(account.account_id, process)
                 name = NOT_ENABLED if not enabled[process] else kept.status if kept is not None else UNATTEMPTED
                 is_kept = kept is not None and kept.status == name
                 owner, next_step = owner_and_next_step(name)
