@@ -22,7 +22,8 @@ from ops_lib.mailbox import Mailbox
 from ops_lib.model import Account, Activity, Change, Host, Intent, Item, Kind, Link, LinkState, Origin, Written
 from ops_lib.sync.ledger import Ledger, Outcome
 from ops_lib.sync.mapping import window_around
-from ops_lib.sync.plan import Agreement, allowed_removals, match_items, plan, planned_removals
+from ops_lib.sync.matching import Agreement, match_items
+from ops_lib.sync.plan import allowed_removals, plan, planned_removals
 from ops_lib.sync.reading import Reader, Reading, Remembered
 from ops_lib.sync.scope import SyncPolicy
 from ops_lib.sync.writing import Result, Unit, Writer

@@ -17,7 +17,7 @@ from ops_lib.model import Account, Activity, Intent, Item, ItemType, Kind, Link,
 from ops_lib.sync.body import as_text
 from ops_lib.sync.ledger import Position, Retry
 from ops_lib.sync.mapping import overlaps
-from ops_lib.sync.plan import ExchangeNews, match_items, suspects
+from ops_lib.sync.matching import ExchangeNews, match_items, suspects
 from ops_lib.sync.scope import SyncPolicy
 from ops_lib.sync.stamps import activity_of_stamp
 

@@ -1,0 +1,278 @@
+"""A linked pair: what is to be done, state by state. The table «A linked pair» of SYNC.md. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ops_lib.model import Activity, Change, Entry, Item, Kind, Link, LinkState, Origin
+from ops_lib.sync.mapping import (
+    differing,
+    entry_of_activity,
+    entry_of_item,
+    one_way_fields,
+    overlaps,
+    shared_fields,
+    taking,
+)
+from ops_lib.sync.matching import ExchangeNews
+from ops_lib.sync.scope import SyncPolicy, is_current, is_gone, kind_of, why_not
+
+
+@dataclass(slots=True, kw_only=True)
+class Pair:
+    """One link with what each side holds now: the table «A linked pair» of SYNC.md."""
+
+    link: Link
+    activity: Activity | None
+    exchange: ExchangeNews
+    policy: SyncPolicy
+    item: Item | None
+    is_successor: bool = False
+    was_rescheduled: bool = False
+
+    def changes(self) -> list[Change]:
+        link, activity = self.link, self.activity
+        if link.item_id in self.exchange.unread:
+            return [self._change("skip", "exchange", f"not readable now: {self.exchange.unread[link.item_id]}")]
+        if self.item is not None and self.item.when is None and not self.item.is_cancelled:
+            return [self._change("skip", "exchange", "Exchange gives no time for it" + self._oddities())]
+        gone = self._is_gone_in_exchange()
+        kind = kind_of(activity, link) if activity is not None and not is_gone(activity) else link.kind
+        crm = entry_of_activity(activity, kind) if activity is not None else link.agreed
+        outlook = (
+            link.agreed
+            if self.item is None or gone
+            else entry_of_item(self.item, link.agreed, self.exchange.texts.get(self.item.item_id))
+        )
+        if not self._is_current(crm, outlook):
+            return (
+                [self._change("end", "exchange", "gone in Outlook after its time")]
+                if gone
+                else self._rest("its time is over")
+            )
+        if activity is not None and is_gone(activity):
+            return self._gone_in_crm(activity, outlook, gone)
+        excuse = why_not(activity, self.policy, link) if activity is not None else ""
+        if excuse:
+            return [self._change("end", "exchange", f"gone in Outlook, and {excuse}")] if gone else self._rest(excuse)
+        if gone:
+            return self._gone_in_exchange(crm)
+        if kind is not link.kind:
+            return self._change_places(crm, kind)
+        return self._merge(crm, outlook)
+
+    def _change_places(self, crm: Entry, kind: Kind) -> list[Change]:
+        reason = f"all-day was switched in the CRM: the {self.link.kind} becomes {'a task' if kind is Kind.TASK else 'an event'}"
+        replaced = replace(self.link, state=LinkState.REPLACED)
+        return [
+            self._change("create", "exchange", reason, before=self.link.agreed, after=crm, kind=kind),
+            replace(self._change("delete", "exchange", reason, before=self.link.agreed), link=replaced),
+        ]
+
+    # ── one side gone ────────────────────────────────────────────────────────────────────────────────────────────────
+    def _is_gone_in_exchange(self) -> bool:
+        link = self.link
+        if self.item is not None:
+            return self.item.is_cancelled
+        if link.item_id in self.exchange.gone:
+            return True
+        return (
+            link.original_start is not None
+            and link.uid in self.exchange.whole_series
+            and overlaps(link.agreed.when, self.policy.window, self.policy.zone)
+        )
+
+    def _gone_in_exchange(self, crm: Entry) -> list[Change]:
+        link = self.link
+        was_cancelled = self.item is not None
+        edits = differing(crm, link.agreed, (*shared_fields(link.agreed), *one_way_fields(link.agreed, "crm")))
+        if edits and not was_cancelled and link.original_start is None:
+            return [
+                self._change(
+                    "create",
+                    "exchange",
+                    f"deleted in Outlook, but {_words(edits)} changed in the CRM: the edit wins",
+                    before=None,
+                    after=crm,
+                    loser=link.agreed,
+                )
+            ]
+        how = "cancelled" if was_cancelled else "deleted"
+        if link.origin is Origin.CRM:
+            return [self._change("cancel", "crm", f"{how} in Outlook", before=crm)]
+        return [self._change("delete", "crm", f"{how} in Outlook", before=crm)]
+
+    def _gone_in_crm(self, activity: Activity, outlook: Entry, gone: bool) -> list[Change]:
+        link = self.link
+        how = "rescheduled" if self.was_rescheduled else "deleted" if activity.is_deleted else "cancelled"
+        if gone:
+            return [self._change("end", "exchange", f"{how} in the CRM, and gone in Outlook")]
+        edits = differing(outlook, link.agreed, shared_fields(link.agreed))
+        if edits and not self.was_rescheduled and not self._crm_has_the_last_word(activity):
+            after = taking(link.agreed, outlook, shared_fields(link.agreed))
+            return [
+                self._change(
+                    "restore",
+                    "crm",
+                    f"{how} in the CRM, but {_words(edits)} changed in Outlook: the edit wins",
+                    after=replace(after, is_complete=False),
+                    loser=link.agreed,
+                )
+            ]
+        return [
+            self._change("delete", "exchange", f"{how} in the CRM", before=outlook, loser=outlook if edits else None)
+        ]
+
+    def _crm_has_the_last_word(self, activity: Activity) -> bool:
+        """An activity that a person cancelled after the edit in Outlook stays cancelled; a deletion never beats an edit."""
+        if activity.is_deleted or self.policy.conflict == "exchange":
+            return False
+        if self.policy.conflict == "crm":
+            return True
+        return (
+            self.item is not None
+            and self.item.last_modified is not None
+            and activity.updated_at > self.item.last_modified
+        )
+
+    # ── both there ───────────────────────────────────────────────────────────────────────────────────────────────────
+    def _merge(self, crm: Entry, outlook: Entry) -> list[Change]:
+        link = self.link
+        shared = tuple(sorted(set(shared_fields(link.agreed)) & set(shared_fields(outlook))))
+        crm_edits, outlook_edits = differing(crm, link.agreed, shared), differing(outlook, link.agreed, shared)
+        winner, loser = self._winner(crm, outlook, crm_edits, outlook_edits, shared)
+        target = taking(link.agreed, winner, shared)
+        target = taking(target, crm, one_way_fields(link.agreed, "crm"))
+        told_crm = {*one_way_fields(outlook, "exchange"), *shared_fields(outlook)} - set(
+            shared
+        )  # a private event that became open tells all
+        target = taking(target, outlook, told_crm)
+        to_exchange = differing(target, outlook, shared) | differing(
+            target, link.agreed, one_way_fields(link.agreed, "crm")
+        )
+        to_crm = differing(target, crm, shared) | differing(target, link.agreed, told_crm)
+        conflict = "" if loser is None else f"; both sides edited it, {self.policy.conflict!r} decided"
+        changes = []
+        if to_exchange:
+            edited = "rescheduled" if self.is_successor else f"{_words(to_exchange)} changed"
+            changes.append(
+                self._change(
+                    "update", "exchange", f"{edited} in the CRM{conflict}", before=outlook, after=target, loser=loser
+                )
+            )
+        if to_crm:
+            action = "reschedule" if "when" in to_crm and self._is_replaced_in_crm() else "update"
+            changes.append(
+                self._change(
+                    action,
+                    "crm",
+                    f"{_words(to_crm)} changed in Outlook{conflict}",
+                    before=crm,
+                    after=target,
+                    loser=loser,
+                )
+            )
+        if not changes and self._is_news(target):
+            changes.append(self._change("link", "exchange", "both sides agree", after=target))
+        return changes
+
+    def _winner(
+        self,
+        crm: Entry,
+        outlook: Entry,
+        crm_edits: frozenset[str],
+        outlook_edits: frozenset[str],
+        shared: tuple[str, ...],
+    ) -> tuple[Entry, Entry | None]:
+        """Whose shared fields stand, and the version that loses where both were edited to something different."""
+        if not outlook_edits:
+            return (crm if crm_edits else self.link.agreed), None
+        if not crm_edits or not differing(crm, outlook, shared):
+            return outlook, None
+        policy, activity = self.policy.conflict, self.activity
+        if policy == "latest":
+            modified = self.item.last_modified if self.item is not None else None
+            policy = (
+                "exchange"
+                if modified is not None and activity is not None and modified > activity.updated_at
+                else "crm"
+            )
+        return (crm, outlook) if policy == "crm" else (outlook, crm)
+
+    def _is_replaced_in_crm(self) -> bool:
+        """Row O4: a reschedule in Outlook makes a new activity, unless the host says otherwise or it is part of a series or has attendees."""
+        return (
+            self.policy.reschedule == "replace"
+            and self.link.original_start is None
+            and not (self.item is not None and (self.item.is_meeting or self.item.attendees))
+            and not self.link.agreed.attendees
+        )
+
+    def _is_news(self, target: Entry) -> bool:
+        link, item = self.link, self.item
+        moved = item is not None and (item.item_id, item.change_key, item.uid) != (
+            link.item_id,
+            link.change_key,
+            link.uid,
+        )
+        seen = self.activity is not None and (self.activity.version != link.crm_version or self.is_successor)
+        return moved or seen or link.state is LinkState.RESTING or target != link.agreed
+
+    # ── small things ─────────────────────────────────────────────────────────────────────────────────────────────────
+    def _is_current(self, crm: Entry, outlook: Entry) -> bool:
+        return any(is_current(self.link.origin, entry.when, self.policy) for entry in (self.link.agreed, crm, outlook))
+
+    def _rest(self, reason: str) -> list[Change]:
+        if self.activity is None and self.item is None:
+            return []
+        return [self._change("rest", "exchange", reason)]
+
+    def _oddities(self) -> str:
+        return f" ({'; '.join(self.item.oddities)})" if self.item is not None and self.item.oddities else ""
+
+    def _change(
+        self,
+        action: str,
+        side: str,
+        reason: str,
+        *,
+        before: Entry | None = None,
+        after: Entry | None = None,
+        loser: Entry | None = None,
+        kind: Kind | None = None,
+    ) -> Change:
+        return Change(
+            action=action,  # type: ignore[arg-type]
+            side=side,  # type: ignore[arg-type]
+            kind=kind or self.link.kind,
+            key=link_key(self.link),
+            reason=reason,
+            before=before,
+            after=after,
+            activity=self.activity,
+            item=self.item,
+            link=self.link,
+            loser=loser,
+        )
+
+
+_WORDS = {
+    "description": "the title",
+    "when": "the time",
+    "location": "the place",
+    "notes": "the notes",
+    "individual_id": "whom it is for",
+    "individual_name": "whom it is for",
+    "is_complete": "whether it is done",
+    "is_private": "whether it is private",
+    "organizer": "the organizer",
+    "attendees": "the attendees",
+}
+
+
+def _words(fields: frozenset[str]) -> str:
+    return " and ".join(sorted({_WORDS[name] for name in fields}))
+
+
+def link_key(link: Link) -> str:
+    return f"activity:{link.activity_id}"
