@@ -51,6 +51,7 @@ class Drawing:
         svg = re.sub(r"#[0-9a-f]{6}\b", lambda found: _VARIABLES.get(found[0], found[0]), self.svg)
         svg = re.sub(r'\bid="(\w+)"', rf'id="{prefix}-\1"', svg)
         svg = re.sub(r"url\(#(\w+)\)", rf"url(#{prefix}-\1)", svg)
+        svg = re.sub(r'<svg ([^>]*?)width="[\d.]+" height="[\d.]+"', r'<svg \1width="100%"', svg, count=1)
         label = self.words.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
         return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
@@ -211,6 +212,5 @@ class Canvas:
 
 
 def _tidy(svg: str) -> str:
-    """Without what only Vega's own scripts use; and a picture that shrinks with its page."""
-    svg = re.sub(r' (aria-\w+|role|pointer-events|class)="[^"]*"', "", svg)
-    return re.sub(r'<svg ([^>]*?)width="[\d.]+" height="[\d.]+"', r'<svg \1width="100%"', svg, count=1)
+    """Without what only Vega's own scripts use."""
+    return re.sub(r' (aria-\w+|role|pointer-events|class)="[^"]*"', "", svg)

@@ -150,7 +150,7 @@ def render(report: SyncReport) -> str:
             "together": counted(week.together, "entry", "entries"),
             "parted": week.entries[~week.entries["expected"]].drop_duplicates("entry").to_dict("records"),
             "one_sided": _grouped_reasons(week),
-            "rows": _week_rows(week),
+            "rows": week.by_entry().to_dict("records"),
         }
         for place, week in enumerate(report.weeks)
     ]
@@ -266,18 +266,3 @@ def _grouped_reasons(week: Week) -> list[tuple[str, int]]:
     one_sided = week.entries[week.entries["expected"] & (week.entries["state"] != "both")].drop_duplicates("entry")
     found = one_sided["why"].value_counts()
     return sorted(((str(why), int(number)) for why, number in found.items()), key=lambda each: (-each[1], each[0]))
-
-
-def _week_rows(week: Week) -> list[dict[str, Any]]:
-    """One row an entry: what the drawing shows, for who cannot see it."""
-    rows: dict[int, dict[str, Any]] = {}
-    for each in week.entries.to_dict("records"):
-        row = rows.setdefault(
-            each["entry"],
-            {"title": each["title"], "state": each["state"], "why": each["why"], "crm": "–", "exchange": "–"},
-        )
-        start, end = each["start"].tz_convert(week.zone), each["end"].tz_convert(week.zone)
-        row[each["side"]] = (
-            f"{day_words(start)}, all day" if each["all_day"] else f"{day_words(start)} {start:%H:%M}–{end:%H:%M}"
-        )
-    return list(rows.values())

@@ -33,6 +33,7 @@ from ops_lib.model import (
     Link,
     LinkState,
     Origin,
+    Timed,
     User,
     When,
     Window,
@@ -101,6 +102,20 @@ class Week:
     def together(self) -> int:
         """How many entries are the same on both sides."""
         return int(self.entries.loc[self.entries["state"] == "both", "entry"].nunique())
+
+    def by_entry(self) -> pd.DataFrame:
+        """One row an entry, in words: title, its time in the CRM and in Outlook, state, why; what should not be as it is comes first."""
+        rows: dict[int, dict[str, Any]] = {}
+        for each in self.entries.to_dict("records"):
+            row = rows.setdefault(
+                each["entry"],
+                {**{name: each[name] for name in ("title", "state", "why", "expected")}, "crm": "–", "exchange": "–"},
+            )
+            start, end = (each[edge].tz_convert(self.zone) for edge in ("start", "end"))
+            when = AllDay(start.date(), end.date()) if each["all_day"] else Timed(start, end)
+            row[each["side"]] = when_words(when, self.zone)
+        ordered = sorted(rows.values(), key=lambda row: bool(row["expected"]))
+        return frame(ordered, dict.fromkeys(("title", "crm", "exchange", "state", "why"), "str"))
 
 
 def read_week(

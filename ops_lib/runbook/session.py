@@ -95,29 +95,23 @@ class Run:
         return Sentence(f"**{page.headline(self._report)}**")
 
     def accounts(self) -> pd.DataFrame:
-        """How every enabled process stands, worst first: verdict, mailbox, status, since, who acts, next step."""
+        """How every enabled process stands, worst first: verdict, mailbox, status, since, who acts, next step, and the cause where one is known."""
         table = self._read.accounts
-        shown = [
-            "verdict",
-            "mailbox",
-            "process",
-            "status",
-            "since",
-            "owner",
-            "next_step",
-            "sub_cause",
-            "community",
-            "host",
-        ]
-        return _shown(table.loc[table["verdict"] != "off", shown])
+        table = table[table["verdict"] != "off"]
+        shown = table[["verdict", "mailbox", "community", "process", "status"]].assign(
+            since=self._moments(table["since"]), who_acts=table["owner"], next_step=table["next_step"]
+        )
+        return _numbered(shown.assign(cause=table["sub_cause"]) if table["sub_cause"].any() else shown)
 
     def changes(self) -> pd.DataFrame:
-        """What the last run did, one row an account that changed anything."""
-        return _shown(self._read.changes())
+        """What the last run did: one row an account that changed anything, its status before and now, and what was done in words."""
+        table = self._read.changes()
+        done = [_done(row) for row in table.to_dict("records")]
+        return _numbered(table[["mailbox", "status_before", "status_now"]].assign(what_was_done=_column(done)))
 
     def counts(self) -> pd.DataFrame:
         """The numbers by host, community, status and direction."""
-        return _shown(self._read.counts)
+        return _numbered(self._read.counts)
 
     def draw_statuses(self) -> Drawing:
         """How the calendars stand, by community."""
@@ -141,24 +135,24 @@ class Run:
         )
 
     def week(self) -> pd.DataFrame:
-        """The user's week, one row an entry and side; what should not be as it is comes first."""
+        """The user's week, one row an entry: when it is in the CRM and in Outlook, and why the two part; what should not be comes first."""
         from ops_lib.reports.frames import empty
-        from ops_lib.reports.week import WEEK
 
         week = self._week
-        table = week.entries if week is not None else empty(WEEK)
-        ordered = table.sort_values(["expected", "entry", "side"], kind="stable")
-        return _shown(ordered[["state", "why", "side", "title", "start", "end", "all_day", "type", "status"]])
+        columns = dict.fromkeys(("title", "crm", "exchange", "state", "why"), "str")
+        return _numbered(week.by_entry() if week is not None else empty(columns))
 
     def failures(self) -> pd.DataFrame:
         """The entries that could not be read or written, with the server's own code."""
-        return _shown(self._read.failed[["mailbox", "title", "direction", "at", "reason", "response_code"]])
+        table = self._read.failed
+        shown = table[["mailbox", "title", "direction"]].assign(when=self._moments(table["at"]))
+        return _numbered(shown.join(table[["reason", "response_code"]]))
 
     def skipped(self) -> pd.DataFrame:
         """Why entries are left out: one row a reason, the most frequent first."""
         from ops_lib.reports.frames import reasons
 
-        return _shown(reasons(self._read.skipped))
+        return _numbered(reasons(self._read.skipped))
 
     def report(self) -> Sentence:
         """Write the page and its tables into the run's folder."""
@@ -203,6 +197,15 @@ class Run:
             raise InputError("nothing has been read yet", subject=self.stem, fix="run the cell with run.read(…) first.")
         return self._report
 
+    def _moments(self, instants: pd.Series[Any]) -> pd.Series[Any]:
+        """Instants in words, in the workspace's zone."""
+        from ops_lib.reports.words import instant_words
+
+        zone = self._read.zone
+        return instants.map(lambda each: "–" if each is None or each != each else instant_words(each, zone)).astype(
+            "str"
+        )
+
     @property
     def _week(self) -> Week | None:
         return self._read.weeks[0] if self._read.weeks else None
@@ -216,7 +219,28 @@ def day_of(text: str) -> date:
         raise InputError(f"{text} is no day", subject="week_of", fix="write it as 2026-11-23.") from None
 
 
-def _shown(table: pd.DataFrame) -> pd.DataFrame:
+def _column(texts: list[str]) -> pd.Series[Any]:
+    """A column of texts, of that type even where it is empty."""
+    import pandas as pd
+
+    return pd.Series(texts, dtype="str")
+
+
+def _done(row: dict[Any, Any]) -> str:
+    """What a run did for an account, in words."""
+    places = {"exchange": ("in Outlook", "from Outlook"), "crm": ("in the CRM", "from the CRM")}
+    words = {"created": "made", "updated": "changed", "deleted": "removed"}
+    said = [
+        f"{row[f'{verb}_{side}']} {word} {places[side][verb == 'deleted']}"
+        for verb, word in words.items()
+        for side in ("exchange", "crm")
+        if row[f"{verb}_{side}"]
+    ]
+    said += [f"{row['failed']} failed"] if row["failed"] else []
+    return ", ".join(said) or row["message"] or "nothing"
+
+
+def _numbered(table: pd.DataFrame) -> pd.DataFrame:
     """The table with its rows numbered from 1, as people count."""
     table = table.reset_index(drop=True)
     table.index += 1

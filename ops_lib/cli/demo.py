@@ -1,0 +1,201 @@
+"""`syncops demo`: the whole story on the sandbox, offline, in words a support engineer understands."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ops_lib.cli import fail
+
+if TYPE_CHECKING:
+    from ops_lib.runbook.demo import Demo
+    from ops_lib.sync.fleet import Progress, RunResult
+
+
+def demo(
+    dir: Annotated[
+        Path,
+        typer.Option(
+            "--dir", metavar="DIR", help="Where the workspace is made; an earlier demo's folder is made anew."
+        ),
+    ] = Path("demo"),
+) -> None:
+    """A made-up customer on an Exchange organisation of its own: onboard, sync both ways, check both sides, report.
+
+    Everything is real but the people: HTTP, SOAP, an SQL database, Outlook edits by another client. Nothing leaves this machine.
+    Exit code 0: both sides agree at the end; 1: they do not, or the report could not be made.
+    """
+    from ops_lib.runbook import demo as customer
+
+    folder = dir.expanduser().absolute()
+    _step("1. A customer", "an Exchange organisation on this machine, and a CRM with the same people")
+    running = customer.make(folder)
+    try:
+        well = _story(running, folder)
+    finally:
+        running.close()
+    _tell_where(folder)
+    if not well:
+        fail("the demo did not end as it should; see above", 1)
+
+
+def _story(running: Demo, folder: Path) -> bool:
+    from ops_lib.runbook import story
+
+    population, accounts = running.population, running.accounts()
+    _tell(
+        f"{len(population.communities)} communities, {len(population.users)} CRM users, {len(population.individuals)} individuals,"
+        f" {len(population.activities)} activities in the CRM, {sum(len(each.contents) for each in population.mailboxes)} items in Outlook"
+    )
+    _tell(
+        f"2 hosts, {len(accounts)} accounts; one service account impersonates every user (Basic over HTTPS, its password in a file)"
+    )
+
+    _step("2. What would the first cycle do?", "a dry run writes nothing on either side")
+    _dry_run(running)
+
+    _step("3. The first cycle", "every account: read both sides, decide, write, record")
+    before = running.sandbox.requests.total()
+    with _progress(len(accounts)) as progress:
+        first = story.run_cycle(running, progress=progress)
+    _tell_counts(first)
+    _tell(f"{running.sandbox.requests.total() - before} requests to Exchange in all")
+
+    account = story.busiest(running)
+    _step(
+        "4. People edit their calendars",
+        f"{account.mailbox}, in the CRM and in Outlook (another client, signed in as the user)",
+    )
+    edits = story.edits(running, account)
+    for edit in edits:
+        _tell(f"in {edit.where}: {edit.words}: {edit.title}")
+
+    _step("5. The second cycle", "each edit reaches the other side")
+    second = story.run_cycle(running)
+    _tell_counts(second)
+    seen = [story.seen(running, edit) for edit in edits]
+    for edit, is_seen in zip(edits, seen, strict=True):
+        _tell(f"{'both sides agree' if is_seen else 'NOT ON BOTH SIDES'}: {edit.title}")
+
+    _step("6. The third cycle", "nothing is left to do")
+    before = story.writes(running)
+    third = story.run_cycle(running)
+    written = story.writes(running) - before
+    _tell(f"{written} writes to Exchange, {sum(result.requests for result in third.results)} requests to read")
+
+    _step("7. Check both sides", "what `syncops check` does: every pair is read again and compared")
+    audits = story.check(running)
+    pairs, equal = sum(each.links for each in audits), sum(each.equal for each in audits)
+    remarks = [remark for each in audits for remark in each.remarks]
+    _tell(f"{equal} of {pairs} pairs are equal, {len(remarks)} remarks")
+    for remark in remarks:
+        _tell(f"  {remark.account}: {remark.verdict}: {remark.reason}")
+
+    _step("8. The report", "the notebook report_sync, run without a person")
+    outcome = _report(running, folder, account.user_email)
+    runs_well = all(run.all_well for run in (first, second, third))
+    return runs_well and all(seen) and written == 0 and pairs == equal > 0 and not remarks and outcome == "ok"
+
+
+def _dry_run(running: Demo) -> None:
+    from collections import Counter
+
+    from ops_lib.sync.cycle import Options
+    from ops_lib.sync.fleet import Fleet
+
+    account = running.accounts()[0]
+    plan = Fleet(running.workspace).run([account], Options(dry_run=True)).results[0]
+    tally = Counter((change.action, change.side) for change in plan.changes)
+    for (action, side), number in sorted(tally.items()):
+        where = {"crm": "in the CRM", "exchange": "in Outlook"}[side]
+        would = f"leave out {number} by a rule" if action == "skip" else f"{action} {number} {where}"
+        _tell(f"{account.mailbox}: would {would}")
+
+
+def _report(running: Demo, folder: Path, user: str) -> str:
+    from ops_lib.runbook import runner
+    from ops_lib.sync.mapping import instant_text
+    from ops_lib.workspace import NOW_VARIABLE
+
+    kept = os.environ.get(NOW_VARIABLE)
+    os.environ[NOW_VARIABLE] = instant_text(running.clock())  # the notebook's own process looks at the same clock
+    try:
+        record = runner.run_runbook(
+            "report_sync",
+            {"user": user},
+            workspace=str(folder),
+            folder=folder / "runs",
+            now=running.clock(),
+            show_progress=sys.stderr.isatty(),
+        )
+    finally:
+        if kept is None:
+            del os.environ[NOW_VARIABLE]
+        else:
+            os.environ[NOW_VARIABLE] = kept
+    _tell(f"outcome {record.outcome}{f': {record.message}' if record.message else ''}")
+    for what, path in (
+        ("report", record.report),
+        ("executed notebook", record.notebook),
+        ("the notebook as a page", record.html),
+    ):
+        if path:
+            _tell(f"{what}: {folder / 'runs' / path}")
+    return record.outcome
+
+
+# ── telling ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+def _step(title: str, what: str) -> None:
+    typer.echo(f"\n{title}\n   ({what})")
+
+
+def _tell(line: str) -> None:
+    typer.echo(f"   {line}")
+
+
+def _tell_counts(run: RunResult) -> None:
+    counts = [result.counts() for result in run.results]
+    words = {"created": "made", "updated": "changed", "deleted": "removed"}
+    said = [
+        f"{number} {word} {'in Outlook' if side == 'exchange' else 'in the CRM'}"
+        for verb, word in words.items()
+        for side in ("exchange", "crm")
+        if (number := sum(each[verb][side] for each in counts))
+    ]
+    left_out = sum(each["skipped"] for each in counts)
+    said += [f"{left_out} left out by a rule"] if left_out else []
+    failed = sum(each["failed"] for each in counts)
+    said += [f"{failed} failed"] if failed else []
+    _tell(f"{len(run.results)} accounts: " + (", ".join(said) or "nothing to do"))
+    for result in run.results:
+        if result.error is not None:
+            _tell(f"{result.account.mailbox}: {result.error}")
+
+
+def _tell_where(folder: Path) -> None:
+    shown = shlex.quote(str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder))
+    typer.echo("\nLook for yourself (the Exchange organisation has ended; the CRM, the ledger and the runs are kept):")
+    for command in ("status --json", "activity list --json", "runs"):
+        _tell(f"syncops {command} --workspace {shown}")
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Progress]:
+    """A bar on a terminal; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda result: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("keeping accounts in step", total=total)
+        yield lambda result: bar.update(task, advance=1, description=result.account.mailbox)
