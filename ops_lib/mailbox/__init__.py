@@ -43,8 +43,8 @@ class FolderChanges:
 class View:
     """The calendar between two instants: single events and occurrences, no masters.
 
-    ``is_expanded`` is false where the server lists masters instead of their occurrences: then ``items`` holds the masters and the caller
-    must not conclude anything from an occurrence that is missing.
+    ``is_expanded`` is false where the server lists masters instead of their occurrences (then ``items`` holds the masters), or lists something
+    that has no id: the caller must not conclude anything from an occurrence that is missing.
     """
 
     items: list[Item]

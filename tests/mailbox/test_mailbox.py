@@ -452,7 +452,6 @@ def test_the_edges_of_the_window_are_ours(open_at: Open) -> None:
         timed("over end", WINDOW.end - hour, WINDOW.end + hour),
         timed("starts at end", WINDOW.end, WINDOW.end + hour),
         timed("around", WINDOW.start - hour, WINDOW.end + hour),
-        "<t:CalendarItem><t:Subject>no id</t:Subject></t:CalendarItem>",
     )
     with Stub([Reply(answer)]) as stub:
         view = open_at(stub.url).view(WINDOW)
@@ -497,6 +496,27 @@ def test_a_view_that_is_refused_however_small_ends(open_at: Open) -> None:
         with pytest.raises(ServerBusy):
             open_at(stub.url).view(WINDOW)
         assert len(stub.asked) < 30
+
+
+def test_an_event_that_cannot_be_named_leaves_the_view_open(open_at: Open) -> None:
+    """An event without an id in the view means that nothing is concluded from what is missing; the next view is judged anew."""
+    nameless = "<t:CalendarItem><t:Subject>no id</t:Subject></t:CalendarItem>"
+    with Stub([Reply(found(event("a"), nameless)), Reply(found(event("a")))]) as stub:
+        mailbox = open_at(stub.url)
+        view = mailbox.view(WINDOW)
+        assert ([item.item_id for item in view.items], view.is_expanded) == (["a"], False)
+        assert mailbox.view(WINDOW).is_expanded
+
+
+@pytest.mark.parametrize("inside", ["", "<m:Other/>"])
+def test_a_search_without_a_result_is_no_empty_one(open_at: Open, inside: str) -> None:
+    """An answer that says NoError and nothing else is a failure: 'nothing there' would delete here and make twice there."""
+    with Stub(lambda asked, number: Reply(response("FindItem", success("FindItem", inside)))) as stub:
+        mailbox = open_at(stub.url)
+        with pytest.raises(ServerFailed):
+            mailbox.view(WINDOW)
+        with pytest.raises(ServerFailed):
+            mailbox.find_stamps(Kind.EVENT, ["k"])
 
 
 def test_masters_in_a_view_mean_it_is_not_expanded(open_at: Open) -> None:

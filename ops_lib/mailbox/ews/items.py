@@ -98,7 +98,7 @@ class _Reader:
         if read.tzinfo is None:
             # The request's TimeZoneContext is UTC, so this is what a naive time means.
             read = read.replace(tzinfo=UTC)
-        return read.astimezone(UTC)
+        return read if read.tzinfo is UTC else read.astimezone(UTC)
 
     # ── events ──
     def event(self) -> dict[str, Any]:
@@ -213,7 +213,13 @@ def read_instant(text: str) -> datetime | None:
 
     Naive where the text names no zone. A fraction beyond microseconds is cut.
     """
-    found = _INSTANT.fullmatch(text.strip())
+    text = text.strip()
+    if len(text) == 20 and text[7] == "-" and text[10] == "T" and text[13] == ":" and text[19] == "Z":
+        try:
+            return datetime.fromisoformat(text)  # what Exchange itself writes, five times as fast
+        except ValueError:
+            return None
+    found = _INSTANT.fullmatch(text)
     if found is None:
         return None
     year, month, day, hour, minute, second, fraction, zone = found.groups()

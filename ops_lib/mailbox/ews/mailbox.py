@@ -104,13 +104,21 @@ class EwsMailbox:
 
     def view(self, window: Window) -> View:
         found: dict[str, Item] = {}
+        is_whole = True
         for element in self._view_elements(window):
-            if name_of(element) == "CalendarItem" and child(element, "ItemId") is not None:
+            if name_of(element) != "CalendarItem":
+                continue
+            try:
                 item = item_of(element, self.address)
-                found.setdefault(item.item_id, item)
+            except ItemRefused:
+                is_whole = (
+                    False  # something is there that cannot be named: nothing may be concluded from what is missing
+                )
+                continue
+            found.setdefault(item.item_id, item)
         self._lists_masters |= any(item.item_type is ItemType.MASTER for item in found.values())
         items = [item for item in found.values() if item.item_type is ItemType.MASTER or touches(item, window)]
-        return View(items, is_expanded=not self._lists_masters)
+        return View(items, is_expanded=is_whole and not self._lists_masters)
 
     def read(self, kind: Kind, item_ids: Sequence[str]) -> list[Item | MailboxError]:
         return self._read_batches(item_ids, requests.BATCH_SIZE, lambda batch: requests.get_items(kind, batch))
@@ -274,11 +282,12 @@ class EwsMailbox:
     def _view_elements(self, window: Window) -> Iterator[Element]:
         """What the calendar view holds, halved as often as the server cannot give all of it."""
         message = self._retried(requests.calendar_view(self.address, window))[0]
-        folder = child(message.element, "RootFolder")
-        is_last = _is_last(folder.get("IncludesLastItemInRange") if folder is not None else None, default=True)
-        if message.is_success and is_last:
-            yield from children(folder, "Items")
-            return
+        if message.is_success:
+            folder = self._root_folder(message)
+            elements = children(folder, "Items")
+            if _is_last(folder.get("IncludesLastItemInRange"), default=len(elements) < requests.VIEW_SIZE):
+                yield from elements
+                return
         span = window.end - window.start
         can_split = span.total_seconds() > SHORTEST_VIEW_SECONDS
         if not message.is_success and (message.response_code not in _SPLIT_CODES or not can_split):
@@ -296,10 +305,10 @@ class EwsMailbox:
         offset = 0
         while True:
             message = self._one(requests.find_stamps(kind, self.address, stamps, offset))
-            folder = child(message.element, "RootFolder")
+            folder = self._root_folder(message)
             elements = [part for part in children(folder, "Items") if ITEM_ELEMENTS.get(name_of(part)) is kind]
             yield from elements
-            if folder is None or _is_last(folder.get("IncludesLastItemInRange"), default=True):
+            if _is_last(folder.get("IncludesLastItemInRange"), default=len(elements) < requests.FIND_PAGE_SIZE):
                 return
             following = folder.get("IndexedPagingOffset", "")
             following_offset = int(following) if following.isdigit() else offset + len(elements)
@@ -308,6 +317,13 @@ class EwsMailbox:
                     "the pages of a search do not come to an end", subject=self.address, response_code="FindItem"
                 )
             offset = following_offset
+
+    def _root_folder(self, message: Message) -> Element:
+        """What a search found. An answer without it is a failure: 'nothing found' would delete here and make twice there."""
+        folder = child(message.element, "RootFolder")
+        if folder is None:
+            raise ServerFailed("the search's answer holds no result", subject=self.address, response_code="FindItem")
+        return folder
 
     def _read_batches(
         self, item_ids: Sequence[str], size: int, request: Callable[[Sequence[str]], Element]
