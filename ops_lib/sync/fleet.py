@@ -16,7 +16,8 @@ from ops_lib.errors import LeaseHeld, MailboxError, OpsError, SignInRefused, Too
 from ops_lib.mailbox import Mailbox, open_mailbox
 from ops_lib.model import Account, Host
 from ops_lib.sync.cycle import Cycle, CycleResult, Options
-from ops_lib.sync.ledger import Ledger, Status, this_worker
+from ops_lib.sync.leases import Leases, this_worker
+from ops_lib.sync.ledger import Ledger, Status
 from ops_lib.workspace import Workspace
 
 LEASE_SECONDS = 600.0
@@ -108,7 +109,7 @@ class Fleet:
             return CycleResult(account=account, outcome="failed", error=refused)
         worker = this_worker()
         with self._database.begin() as connection:
-            if not Ledger(connection).take_lease(account.account_id, worker, LEASE_SECONDS):
+            if not Leases(connection).take(account.account_id, worker, LEASE_SECONDS):
                 error = LeaseHeld(
                     "another worker is at this account", subject=account.mailbox, fix="wait for it to finish."
                 )
@@ -136,7 +137,7 @@ class Fleet:
             result = CycleResult(account=account, outcome="failed", error=error)
         finally:
             with suppress(OpsError), self._database.begin() as connection:
-                Ledger(connection).release_lease(account.account_id, worker)
+                Leases(connection).release(account.account_id, worker)
         if mailbox is not None:
             result.requests, result.bytes_received = mailbox.requests, mailbox.bytes_received
         return result
@@ -144,7 +145,7 @@ class Fleet:
     def _keep(self, account: Account, worker: str) -> None:
         """Hold on to the lease between batches; whoever lost it writes nothing more."""
         with self._database.begin() as connection:
-            if not Ledger(connection).keep_lease(account.account_id, worker, LEASE_SECONDS):
+            if not Leases(connection).keep(account.account_id, worker, LEASE_SECONDS):
                 raise LeaseHeld("another worker took the account over", subject=account.mailbox)
 
     def _open(self, host: Host, account: Account) -> Mailbox:

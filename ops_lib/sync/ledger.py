@@ -5,18 +5,17 @@ A `Ledger` is bound to one connection, so that what belongs together is written 
 
 from __future__ import annotations
 
-import os
-import socket
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ops_lib.database import tables as t
+from ops_lib.database.engine import insert_unless_there
 from ops_lib.model import Entry, Intent, Item, Kind, Link, LinkState, Origin, Process, Written
 from ops_lib.sync.mapping import entry_as_json, entry_from_json
 
@@ -101,7 +100,9 @@ class Ledger:
         )
         if rows:
             return str(rows[0])
-        self._insert_or_ignore(t.properties, {"name": "crm_id", "value": uuid.uuid4().hex[:12]})
+        self._connection.execute(
+            insert_unless_there(self._connection, t.properties).values(name="crm_id", value=uuid.uuid4().hex[:12])
+        )
         return str(
             self._connection.execute(select(t.properties.c.value).where(t.properties.c.name == "crm_id")).scalar_one()
         )
@@ -338,42 +339,6 @@ class Ledger:
                 delete(t.retries).where(t.retries.c.account_id == int(account_id), t.retries.c.key.in_(list(keys)))
             )
 
-    # ── leases: one cycle at a time per account (Y8) ─────────────────────────────────────────────────────────────────
-    def take_lease(self, account_id: str, owner: str, seconds: float) -> bool:
-        """Take the account for so long, by the real clock; false where another worker holds it and is not known to be dead."""
-        now = datetime.now(UTC)
-        row = self._connection.execute(
-            select(t.leases).where(t.leases.c.account_id == int(account_id)).with_for_update()
-        ).one_or_none()
-        until = now + timedelta(seconds=seconds)
-        if row is None:
-            return self._insert_or_ignore(
-                t.leases, {"account_id": int(account_id), "owner": owner, "token": 1, "until": until}
-            )
-        if row.owner != owner and row.until > now and not is_dead(row.owner):
-            return False
-        changed = self._connection.execute(
-            update(t.leases)
-            .where(t.leases.c.account_id == int(account_id), t.leases.c.token == row.token)
-            .values(owner=owner, token=row.token + 1, until=until)
-        )
-        return changed.rowcount == 1
-
-    def keep_lease(self, account_id: str, owner: str, seconds: float) -> bool:
-        """Hold on to it; false where it was taken over meanwhile."""
-        until = datetime.now(UTC) + timedelta(seconds=seconds)
-        changed = self._connection.execute(
-            update(t.leases)
-            .where(t.leases.c.account_id == int(account_id), t.leases.c.owner == owner)
-            .values(until=until)
-        )
-        return changed.rowcount == 1
-
-    def release_lease(self, account_id: str, owner: str) -> None:
-        self._connection.execute(
-            delete(t.leases).where(t.leases.c.account_id == int(account_id), t.leases.c.owner == owner)
-        )
-
     # ── statuses ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def status(self, account_id: str, process: Process) -> Status | None:
         c = t.account_statuses.c
@@ -461,37 +426,6 @@ class Ledger:
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
         statement = dialect.insert(table).values({**key, **values})
         self._connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
-
-    def _insert_or_ignore(self, table: Any, values: dict[str, Any]) -> bool:
-        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        return self._connection.execute(dialect.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
-
-
-def this_worker() -> str:
-    """Who holds a lease: machine, process and when that process began, so that a dead holder can be told from a new one with its number."""
-    return f"{socket.gethostname()}/{os.getpid()}/{_began(os.getpid())}/{uuid.uuid4().hex[:8]}"
-
-
-def is_dead(owner: str) -> bool:
-    """Whether the holder is a process of this machine that no longer runs. A holder elsewhere is alive until its lease ends."""
-    machine, pid, began, _ = owner.rsplit("/", 3)
-    return machine == socket.gethostname() and _began(int(pid)) != began
-
-
-def _began(pid: int) -> str:
-    """When a process began, as the system counts; empty where it is not running (or this system does not say)."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:  # noqa: PTH123  # a kernel file, not a path of ours
-            return stat.read().rpartition(")")[2].split()[19]
-    except OSError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except OSError:
-        return "?"
-    return "?"
 
 
 def _link(m: Any) -> Link:

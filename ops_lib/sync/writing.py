@@ -14,21 +14,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 
-from ops_lib.crm import ActivityContent, Crm
+from ops_lib.crm import Crm
 from ops_lib.errors import ItemConflict, ItemGone, MailboxError, NotThere, StaleWrite
 from ops_lib.mailbox import ItemContent, ItemUpdate, Mailbox
-from ops_lib.model import Account, ActivityStatus, Change, Entry, Item, Kind, LinkState, Origin, Timed, Written
-from ops_lib.sync.body import as_html, as_text, crm_block, with_block
+from ops_lib.model import Account, Change, Item, Kind, LinkState, Origin, Written
+from ops_lib.sync.body import as_text
+from ops_lib.sync.contents import Contents, activity_id_of
 from ops_lib.sync.ledger import Ledger, Outcome
-from ops_lib.sync.mapping import FLOWS, differing, entry_of_item, shared_fields
+from ops_lib.sync.mapping import differing, entry_of_item, shared_fields
 from ops_lib.sync.stamps import make_stamp
 
 MAX_BATCH = 50
 MAX_BATCH_BYTES = 250_000
 """A request's bodies together; Exchange refuses requests over 400 KB."""
-
-_FIELDS = tuple(flow.field for flow in FLOWS)
-_IN_BODY = frozenset({"notes", "individual_id", "individual_name"})
 
 
 @dataclass(slots=True)
@@ -70,7 +68,7 @@ class Writer:
         self._unit = unit
         self._inbound_type_id = inbound_type_id
         self._crm_id = crm_id
-        self._crm_url = crm_url
+        self._contents = Contents(account, crm_url, now)
         self._now = now
         self._attempts = attempts
         self._between_batches = between_batches
@@ -162,13 +160,13 @@ class Writer:
         contents: list[ItemContent] = []
         for change in batch:
             assert change.after is not None
-            stamps.append(make_stamp(self._crm_id, self._activity_id(change), uuid.uuid4().hex))
-            contents.append(self._new_content(change.after, self._activity_id(change), stamps[-1]))
+            stamps.append(make_stamp(self._crm_id, activity_id_of(change), uuid.uuid4().hex))
+            contents.append(self._contents.new_item(change.after, activity_id_of(change), stamps[-1]))
         with self._unit() as unit:
             unit.ledger.intend(
                 self._account.account_id,
                 [
-                    (self._activity_id(c), stamp, c.after)
+                    (activity_id_of(c), stamp, c.after)
                     for c, stamp in zip(batch, stamps, strict=True)
                     if c.after is not None
                 ],
@@ -205,7 +203,7 @@ class Writer:
             else 0
         )
         unit.ledger.add_link(
-            self._account.account_id, self._activity_id(change), change.after, made, crm_version=version, stamp=stamp
+            self._account.account_id, activity_id_of(change), change.after, made, crm_version=version, stamp=stamp
         )
         unit.ledger.settle_intents([stamp], "done")
         self._done(change, made.item_id)
@@ -217,7 +215,10 @@ class Writer:
             return
         updates = [
             ItemUpdate(
-                item_id=item.item_id, change_key=item.change_key, kind=kind, content=self._changed_content(change, item)
+                item_id=item.item_id,
+                change_key=item.change_key,
+                kind=kind,
+                content=self._contents.changed_item(change, item),
             )
             for change, item in ready
         ]
@@ -351,7 +352,7 @@ class Writer:
                     link.activity_id,
                     change.after.when,
                     key=key,
-                    content=self._activity_content(change),
+                    content=self._contents.activity(change),
                     version=version,
                 )
                 unit.ledger.agree(
@@ -359,11 +360,11 @@ class Writer:
                 )
             case "restore":
                 assert change.after is not None
-                activity = unit.crm.restore(link.activity_id, self._activity_content(change), version=version)
+                activity = unit.crm.restore(link.activity_id, self._contents.activity(change), version=version)
                 unit.ledger.agree(link, change.after, item=change.item, crm_version=activity.version)
             case _:
                 assert change.after is not None
-                activity = unit.crm.update(link.activity_id, self._activity_content(change), version=version)
+                activity = unit.crm.update(link.activity_id, self._contents.activity(change), version=version)
                 unit.ledger.agree(link, change.after, item=change.item, crm_version=activity.version)
 
     def _create_activity(self, unit: Unit, change: Change) -> None:
@@ -372,7 +373,7 @@ class Writer:
         assert change.after is not None
         item, after = change.item, change.after
         content = replace(
-            self._activity_content(change),
+            self._contents.activity(change),
             type_id=self._inbound_type_id,
             description=after.description,
             when=after.when,
@@ -394,73 +395,7 @@ class Writer:
             original_start=item.original_start,
         )
 
-    # ── contents ─────────────────────────────────────────────────────────────────────────────────────────────────────
-    def _new_content(self, after: Entry, activity_id: str, stamp: str) -> ItemContent:
-        return ItemContent(
-            subject=after.description,
-            when=after.when,
-            location=after.location or None,
-            body_html=with_block(None, crm_block(after, activity_id, self._crm_url), is_html=True)
-            if after.origin is Origin.CRM
-            else as_html(after.notes),
-            is_complete=after.is_complete if after.kind is Kind.TASK else None,
-            has_reminder=self._reminds(after),
-            stamp=stamp,
-            time_zone=self._account.time_zone,
-        )
-
-    def _changed_content(self, change: Change, item: Item) -> ItemContent:
-        assert change.after is not None
-        assert change.link is not None
-        after, link = change.after, change.link
-        changed = differing(after, change.before or link.agreed, _FIELDS)
-        content = ItemContent(
-            subject=after.description if "description" in changed else None,
-            when=after.when if "when" in changed else None,
-            location=after.location if "location" in changed else None,
-            is_complete=after.is_complete if "is_complete" in changed and after.kind is Kind.TASK else None,
-            time_zone=self._account.time_zone,
-        )
-        if after.origin is not Origin.CRM:
-            return content
-        if changed & {"when", "is_complete"}:
-            content = replace(content, has_reminder=self._reminds(after))
-        activity_id = self._activity_id(change)
-        if changed & _IN_BODY or activity_id != link.activity_id:
-            body = with_block(item.body, crm_block(after, activity_id, self._crm_url), is_html=item.body_is_html)
-            content = replace(content, body_html=body)
-        return content
-
-    def _reminds(self, entry: Entry) -> bool:
-        """Row C8: nothing reminds of what is past or completed; tasks have no hour to remind at."""
-        return isinstance(entry.when, Timed) and entry.when.start > self._now and not entry.is_complete
-
-    def _activity_content(self, change: Change) -> ActivityContent:
-        """The fields in which the activity differs from what it shall be; for a new one, all."""
-        assert change.after is not None
-        after = change.after
-        changed = differing(after, change.before, _FIELDS) if change.before is not None else frozenset(_FIELDS)
-        status = None
-        if "is_complete" in changed and after.kind is Kind.TASK:
-            status = ActivityStatus.COMPLETED if after.is_complete else ActivityStatus.SCHEDULED
-        return ActivityContent(
-            description=after.description if "description" in changed else None,
-            when=after.when if "when" in changed else None,
-            location=after.location if "location" in changed else None,
-            notes=after.notes if "notes" in changed and after.origin is Origin.EXCHANGE else None,
-            is_private=after.is_private if "is_private" in changed else None,
-            organizer=after.organizer if "organizer" in changed else None,
-            attendees=after.attendees if "attendees" in changed else None,
-            status=status,
-        )
-
     # ── outcomes ─────────────────────────────────────────────────────────────────────────────────────────────────────
-    def _activity_id(self, change: Change) -> str:
-        if change.activity is not None:
-            return change.activity.activity_id
-        assert change.link is not None
-        return change.link.activity_id
-
     def _done(self, change: Change, item_id: str = "") -> None:
         self._result.outcomes.append(_outcome(change, "done", item_id=item_id))
 

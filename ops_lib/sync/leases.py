@@ -1,0 +1,88 @@
+"""One cycle at a time per account, however many workers run (Y8).
+
+A lease is a row with its holder and an end by the real clock, whatever the workspace's clock says. A holder on this machine that died has lost
+it at once; one elsewhere when its time is over.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, delete, select, update
+
+from ops_lib.database import tables as t
+from ops_lib.database.engine import insert_unless_there
+
+
+class Leases:
+    """The leases over one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def take(self, account_id: str, owner: str, seconds: float) -> bool:
+        """Take the account for so long, by the real clock; false where another worker holds it and is not known to be dead."""
+        now = datetime.now(UTC)
+        row = self._connection.execute(
+            select(t.leases).where(t.leases.c.account_id == int(account_id)).with_for_update()
+        ).one_or_none()
+        until = now + timedelta(seconds=seconds)
+        if row is None:
+            row_of_ours = {"account_id": int(account_id), "owner": owner, "token": 1, "until": until}
+            return (
+                self._connection.execute(insert_unless_there(self._connection, t.leases).values(row_of_ours)).rowcount
+                == 1
+            )
+        if row.owner != owner and row.until > now and not is_dead(row.owner):
+            return False
+        changed = self._connection.execute(
+            update(t.leases)
+            .where(t.leases.c.account_id == int(account_id), t.leases.c.token == row.token)
+            .values(owner=owner, token=row.token + 1, until=until)
+        )
+        return changed.rowcount == 1
+
+    def keep(self, account_id: str, owner: str, seconds: float) -> bool:
+        """Hold on to it; false where it was taken over meanwhile."""
+        until = datetime.now(UTC) + timedelta(seconds=seconds)
+        changed = self._connection.execute(
+            update(t.leases)
+            .where(t.leases.c.account_id == int(account_id), t.leases.c.owner == owner)
+            .values(until=until)
+        )
+        return changed.rowcount == 1
+
+    def release(self, account_id: str, owner: str) -> None:
+        self._connection.execute(
+            delete(t.leases).where(t.leases.c.account_id == int(account_id), t.leases.c.owner == owner)
+        )
+
+
+def this_worker() -> str:
+    """Who holds a lease: machine, process and when that process began, so that a dead holder can be told from a new one with its number."""
+    return f"{socket.gethostname()}/{os.getpid()}/{_began(os.getpid())}/{uuid.uuid4().hex[:8]}"
+
+
+def is_dead(owner: str) -> bool:
+    """Whether the holder is a process of this machine that no longer runs. A holder elsewhere is alive until its lease ends."""
+    machine, pid, began, _ = owner.rsplit("/", 3)
+    return machine == socket.gethostname() and _began(int(pid)) != began
+
+
+def _began(pid: int) -> str:
+    """When a process began, as the system counts; empty where it is not running (or this system does not say)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:  # noqa: PTH123  # a kernel file, not a path of ours
+            return stat.read().rpartition(")")[2].split()[19]
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except OSError:
+        return "?"
+    return "?"
