@@ -63,7 +63,7 @@ def parse(text: str | bytes, zone: str = "UTC") -> tuple[list[Parsed], list[Cann
     """The events of an iCalendar text that Exchange can hold, and why it cannot hold the others."""
     try:
         calendars = read_calendars(text)
-    except (ValueError, KeyError, IndexError, TypeError) as problem:
+    except Exception as problem:  # noqa: BLE001 - on broken text the library raises whatever its parts happen to raise
         return [], [CannotHold("", f"this is not iCalendar: {problem}")]
     parsed: list[Parsed] = []
     refused: list[CannotHold] = []
@@ -79,7 +79,7 @@ def parse(text: str | bytes, zone: str = "UTC") -> tuple[list[Parsed], list[Cann
                 refused.append(problem)
             except NotHeld as problem:
                 refused.append(CannotHold(text_of(components[0], "UID"), str(problem)))
-            except (ValueError, OverflowError, TypeError, AttributeError) as problem:
+            except (ValueError, ArithmeticError, TypeError, AttributeError, LookupError) as problem:
                 refused.append(CannotHold(text_of(components[0], "UID"), f"it cannot be read: {problem}"))
         for component in calendar.subcomponents:
             if component.name in ("VTODO", "VJOURNAL"):

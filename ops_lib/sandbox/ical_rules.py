@@ -54,7 +54,7 @@ class CannotHold(SandboxError):
         super().__init__(
             reason,
             subject=f"event {uid}" if uid else "event without UID",
-            response_code="ErrorInvalidMimeContent",
+            response_code="ErrorMimeContentConversionFailed",
             fix="write the event in a way Exchange can hold, or enter its occurrences as single events.",
         )
         self.uid = uid

@@ -9,15 +9,18 @@ Sources: EWS reference, "TimeZoneDefinition", "GetServerTimeZones", "MeetingTime
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tzlocal.windows_tz import tz_win, win_tz
 
 from ops_lib.errors import SandboxError
+from ops_lib.sandbox.durations import read_duration as read_duration
+from ops_lib.sandbox.durations import write_duration as write_duration
 from ops_lib.sandbox.recurrence import DAY_NAMES, INDEX_NAMES, MONTH_NAMES, relative_day
 from ops_lib.sandbox.zone_names import PLACES
 from ops_lib.sandbox.zone_rules import Change, YearRules, changes, keeps_same_time, year_rules
@@ -55,7 +58,7 @@ class UnknownZone(SandboxError):
         super().__init__(
             "no time zone of this name is known",
             subject=zone_id or "(no id)",
-            response_code="ErrorInvalidTimeZone" if not zone_id else "ErrorTimeZone",
+            response_code="ErrorTimeZone",
             fix="name a Windows time zone (GetServerTimeZones lists them) or an IANA one.",
         )
         self.id = zone_id
@@ -223,6 +226,20 @@ def occurrence(clock: tzinfo, change: Change) -> int:
     return -1
 
 
+def _described(read: Callable[[Any, int], str]) -> Callable[[Any, int], str]:
+    """A zone that is described in a way nobody can read is one that nobody knows."""
+
+    @wraps(read)
+    def reading(element: Any, year: int) -> str:
+        try:
+            return read(element, year)
+        except (ValueError, LookupError, ArithmeticError, SandboxError):
+            raise UnknownZone(element.get("Id") or element.get("TimeZoneName") or "") from None
+
+    return reading
+
+
+@_described
 def from_definition(element: Any, year: int) -> str:
     """The id of the zone a client's ``TimeZoneDefinition`` element means: by its ``Id``, else by its rules for ``year``.
 
@@ -275,6 +292,7 @@ def _transition_wall(child: Any, year: int) -> datetime:
     return day + read_duration(_text(child, "TimeOffset") or "PT0S")
 
 
+@_described
 def from_meeting_time_zone(element: Any, year: int) -> str:
     """The id of the zone an Exchange 2007 client's ``MeetingTimeZone`` element means: by name, else by its offsets.
 
@@ -308,6 +326,7 @@ def from_meeting_time_zone(element: Any, year: int) -> str:
     return nearest(_rules(offsets, walls), name, year)
 
 
+@_described
 def from_serializable(element: Any, year: int) -> str:
     """The id of the zone an availability request's ``TimeZone`` element (biases in minutes) describes.
 
@@ -375,33 +394,3 @@ def _clock_time(text: str) -> timedelta:
 
 def _text(element: Any, child: str) -> str:
     return str(element.findtext(f"{_TYPES}{child}") or "").strip()
-
-
-_DURATION = re.compile(
-    r"(?P<sign>-)?P(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)(?:\.\d+)?S)?)?"
-)
-
-
-def read_duration(text: str) -> timedelta:
-    """An ``xs:duration`` of days, hours, minutes and seconds.
-
-    Raises:
-        SandboxError: it is none, or counts months or years, which have no fixed length.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    if match is None or not any(match[name] for name in ("days", "hours", "minutes", "seconds")):
-        raise SandboxError(
-            "this is not a duration", subject=text, fix="write it like PT5H30M, without months or years."
-        )
-    amount = timedelta(**{name: int(match[name] or 0) for name in ("days", "hours", "minutes", "seconds")})
-    return -amount if match["sign"] else amount
-
-
-def write_duration(amount: timedelta) -> str:
-    """A length of time as ``xs:duration``: ``PT5H30M``, ``-PT1H``, ``PT0S``."""
-    seconds = int(abs(amount).total_seconds())
-    if seconds == 0:
-        return "PT0S"
-    hours, minutes, rest = seconds // 3600, seconds // 60 % 60, seconds % 60
-    parts = (f"{hours}H" if hours else "") + (f"{minutes}M" if minutes else "") + (f"{rest}S" if rest else "")
-    return f"{'-' if amount < timedelta() else ''}PT{parts}"

@@ -219,6 +219,22 @@ def test_an_availability_requests_time_zone_is_read() -> None:
         zones.from_serializable(_xml("<TimeZone><Bias>17</Bias></TimeZone>"), 2026)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<TimeZoneDefinition Id="x"><Periods><Period Id="p" Bias="PT5Hours"/></Periods></TimeZoneDefinition>',
+        '<TimeZoneDefinition Id="x"><Periods><Period Id="p" Bias="P1M"/></Periods></TimeZoneDefinition>',
+        '<TimeZoneDefinition Id="x"><Periods><Period Id="a" Bias="PT5H"/><Period Id="b" Bias="PT4H"/></Periods>'
+        '<TransitionsGroups><TransitionsGroup Id="0"><Transition><To Kind="Period">a</To></Transition>'
+        '<Transition><To Kind="Period">b</To></Transition></TransitionsGroup></TransitionsGroups></TimeZoneDefinition>',
+    ],
+)
+def test_a_definition_nobody_can_read_is_an_unknown_zone(text: str) -> None:
+    """Durations without fixed length and transitions without a date are refused as a zone nobody knows."""
+    with pytest.raises(UnknownZone):
+        zones.from_definition(_xml(text), 2026)
+
+
 def test_the_clients_map_knows_the_ids_we_serve() -> None:
     """exchangelib finds a zone for nearly each id we list: all but those younger than its map."""
     unknown = {zone.id for zone in zones.known(2026) if zone.id not in EWSTimeZone.MS_TO_IANA_MAP}
