@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from ops_lib.errors import (
 from ops_lib.mailbox import ItemContent
 from ops_lib.mailbox.ews.transport import SESSIONS_PER_HOST
 from ops_lib.model import Kind
-from tests.mailbox.stub import Reply, Stub, fault, sync_page
+from tests.mailbox.stub import Asked, Reply, Stub, fault, sync_page
 
 Open = Callable[..., Any]
 GOOD = Reply(sync_page("s1"))
@@ -286,8 +287,6 @@ def test_the_version_is_the_hosts(open_at: Open, version: str, asked: str) -> No
 
 def test_who_signs_in(open_at: Open) -> None:
     """The service account signs in for others; with direct access the user does."""
-    from base64 import b64decode
-
     for access, user in (
         ("impersonation", "svc@example.test"),
         ("delegate", "svc@example.test"),
@@ -298,9 +297,53 @@ def test_who_signs_in(open_at: Open) -> None:
             assert b64decode(stub.asked[0].headers["Authorization"].split()[1]).decode() == f"{user}:p:w"
 
 
+class NtlmDoor:
+    """A server's side of NTLM in front of a reply: challenge, proof, and only then the answer, as IIS does it over one connection."""
+
+    def __init__(self, password: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        users = folder / "users"
+        users.write_text(f"EXAMPLE:svc:{password}\n")
+        monkeypatch.setenv("NTLM_USER_FILE", str(users))
+        self._door: Any = None
+
+    def __call__(self, asked: Asked, number: int) -> Reply:
+        import spnego
+
+        scheme, _, token = asked.headers.get("Authorization", "").partition(" ")
+        if scheme != "NTLM":
+            return Reply("", 401, {"WWW-Authenticate": "NTLM"})
+        if b64decode(token)[8] == 1:  # a first message: a new handshake
+            self._door = spnego.server(protocol="ntlm", options=spnego.NegotiateOptions.use_ntlm)
+        try:
+            challenge = self._door.step(b64decode(token))
+        except spnego.exceptions.SpnegoError:
+            return Reply("", 401, {"WWW-Authenticate": "NTLM"})
+        if self._door.complete:
+            return GOOD
+        return Reply("", 401, {"WWW-Authenticate": f"NTLM {b64encode(challenge).decode()}"})
+
+
 @pytest.mark.req("H4")
-def test_ntlm_is_spoken(open_at: Open) -> None:
-    """With NTLM the sign-in begins with a Negotiate message over the same connection."""
+def test_ntlm_signs_in(open_at: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service account with name and password signs in by NTLM, and the request is carried out once."""
+    with Stub(NtlmDoor("right", tmp_path, monkeypatch)) as stub:
+        mailbox = open_at(stub.url, auth="ntlm", service_user="EXAMPLE\\svc", secret="right")
+        assert mailbox.changes(Kind.EVENT).sync_state == "s1"
+        assert mailbox.requests == 1
+        assert b"SyncFolderItems" in stub.asked[-1].body
+
+
+@pytest.mark.req("H4")
+def test_ntlm_with_a_wrong_password(open_at: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong password over NTLM is SignInRefused after one handshake, so that nobody is locked out."""
+    with Stub(NtlmDoor("right", tmp_path, monkeypatch)) as stub:
+        error = failing(open_at(stub.url, auth="ntlm", service_user="EXAMPLE\\svc", secret="wrong"))
+        assert type(error) is SignInRefused
+        assert sum(asked.headers.get("Authorization", "").startswith("NTLM TlRMTVNTUAAD") for asked in stub.asked) == 1
+
+
+def test_ntlm_that_the_server_breaks_off(open_at: Open) -> None:
+    """A server that offers NTLM and then does not go on with it: SignInRefused, not an exception of the library."""
     with Stub(lambda asked, number: Reply("", 401, {"WWW-Authenticate": "NTLM"})) as stub:
         error = failing(open_at(stub.url, auth="ntlm", service_user="EXAMPLE\\svc"))
         assert type(error) is SignInRefused
