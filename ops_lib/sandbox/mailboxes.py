@@ -85,11 +85,8 @@ class Folder:
         self.log = ChangeLog()
         self.extended: Extended = {}
         self.change = 0
-        default = "FreeBusyTimeOnly" if distinguished_id == "calendar" else "None"
-        self.permissions: dict[str, rights.Rights] = {
-            rights.DEFAULT: rights.LEVELS[default],
-            rights.ANONYMOUS: rights.LEVELS["None"],
-        }
+        self.permissions: dict[str, rights.Rights] = {}
+        self.reset_permissions()
 
     @staticmethod
     def id_of(mailbox: Mailbox, number: int) -> str:
@@ -100,6 +97,14 @@ class Folder:
     def change_key(self) -> str:
         """The text of this version's change key."""
         return ids.encode_change_key("Folder", self.mailbox.guid, self.change)
+
+    def reset_permissions(self) -> None:
+        """Give the folder the permissions it has before anybody sets any: busy times of a calendar, nothing else."""
+        default = "FreeBusyTimeOnly" if self.distinguished_id == "calendar" else "None"
+        self.permissions = {
+            rights.DEFAULT: rights.LEVELS[default],
+            rights.ANONYMOUS: rights.LEVELS["None"],
+        }
 
     @property
     def is_calendar(self) -> bool:

@@ -138,6 +138,26 @@ def _read_entries(element: Element) -> dict[str, str]:
     return {entry.get("Key"): entry.text or "" for entry in element.iterfind(f"{T}Entry")}
 
 
+_ADDRESS_PARTS = ("Street", "City", "State", "CountryOrRegion", "PostalCode")
+
+
+def _addresses(element: str, entries: dict[str, dict[str, str]]) -> str:
+    inner = "".join(
+        f'<t:Entry Key="{quote(key)}">'
+        + "".join(f"<t:{part}>{escape(parts[part])}</t:{part}>" for part in _ADDRESS_PARTS if parts.get(part))
+        + "</t:Entry>"
+        for key, parts in sorted(entries.items())
+    )
+    return f"<t:{element}>{inner}</t:{element}>" if inner else ""
+
+
+def _read_addresses(element: Element) -> dict[str, dict[str, str]]:
+    return {
+        entry.get("Key"): {local_name(part): part.text or "" for part in entry}
+        for entry in element.iterfind(f"{T}Entry")
+    }
+
+
 def _strings(element: str, texts: list[str]) -> str:
     return (
         f"<t:{element}>{''.join(f'<t:String>{escape(one)}</t:String>' for one in texts)}</t:{element}>" if texts else ""
@@ -170,6 +190,8 @@ WRITE: dict[str, Callable[[str, Any], str]] = {
     "attendees": _attendees,
     "emails": _entries,
     "phones": _entries,
+    "ims": _entries,
+    "addresses": _addresses,
     "recurrence": recurrences.write,
     "taskrecurrence": recurrences.write,
     "Flag": _flag,
@@ -216,6 +238,8 @@ READ: dict[str, Callable[[Element], Any]] = {
     "attendees": _read_attendees,
     "emails": _read_entries,
     "phones": _read_entries,
+    "ims": _read_entries,
+    "addresses": _read_addresses,
     "recurrence": recurrences.read,
     "taskrecurrence": recurrences.read,
     "zone": lambda element: element,

@@ -232,6 +232,8 @@ def _folder_change(folder: Folder, change: Any, session: Session) -> Callable[[]
     kind = etree.QName(change).localname
     if kind == "DeleteFolderField" and isinstance(path, ExtendedName):
         return lambda: _forget(folder, path)
+    if kind == "DeleteFolderField" and path == "folder:PermissionSet":
+        return folder.reset_permissions
     if kind != "SetFolderField":
         code = "ErrorInvalidPropertyDelete" if kind == "DeleteFolderField" else "ErrorInvalidPropertyAppend"
         raise ResponseError(code, xml=_uri_xml(path) if isinstance(path, str) else extended.write_name(path))

@@ -138,6 +138,10 @@ EmailAddresses : Entry+
 PhoneNumbers : Entry+
 EmailAddresses/Entry @Key:EmailAddressKeyType! @Name:string @RoutingType:string @MailboxType:MailboxTypeType = string
 PhoneNumbers/Entry @Key:PhoneNumberKeyType! = string
+ImAddresses : Entry+
+PhysicalAddresses : Entry+
+ImAddresses/Entry @Key:ImAddressKeyType! = string
+PhysicalAddresses/Entry @Key:PhysicalAddressKeyType! : Street? City? State? CountryOrRegion? PostalCode?
 CalendarItem/Recurrence : (RelativeYearlyRecurrence|AbsoluteYearlyRecurrence|RelativeMonthlyRecurrence|AbsoluteMonthlyRecurrence|WeeklyRecurrence|DailyRecurrence) (NoEndRecurrence|EndDateRecurrence|NumberedRecurrence)
 Task/Recurrence : (RelativeYearlyRecurrence|AbsoluteYearlyRecurrence|RelativeMonthlyRecurrence|AbsoluteMonthlyRecurrence|WeeklyRecurrence|DailyRecurrence|DailyRegeneration|WeeklyRegeneration|MonthlyRegeneration|YearlyRegeneration) (NoEndRecurrence|EndDateRecurrence|NumberedRecurrence)
 RelativeYearlyRecurrence : DaysOfWeek DayOfWeekIndex Month
@@ -240,6 +244,8 @@ ENUMERATIONS: dict[str, frozenset[str]] = {
         "PhoneNumberKeyType": "AssistantPhone BusinessFax BusinessPhone BusinessPhone2 Callback CarPhone "
         "CompanyMainPhone HomeFax HomePhone HomePhone2 Isdn MobilePhone OtherFax OtherTelephone Pager PrimaryPhone "
         "RadioPhone Telex TtyTddPhone BusinessMobile IPPhone Mms Msn",
+        "ImAddressKeyType": "ImAddress1 ImAddress2 ImAddress3",
+        "PhysicalAddressKeyType": "Home Business Other",
         "DayOfWeekType": "Sunday Monday Tuesday Wednesday Thursday Friday Saturday Day Weekday WeekendDay",
         "DayOfWeekIndexType": "First Second Third Fourth Last",
         "MonthNamesType": "January February March April May June July August September October November December",
@@ -269,8 +275,5 @@ EndTimeZoneId IntendedFreeBusyStatus JoinOnlineMeetingUrl OnlineMeetingSettings
 IsOrganizer CalendarActivityData DoNotForwardMeeting
 ReceivedRepresenting ApprovalRequestData VotingInformation ReminderMessageData MessageSafety SenderSMTPAddress MailboxGuids PublishedCalendarItemIcs PublishedCalendarItemName
 Nickname CompleteName
-EmailAddresses AbchEmailAddresses PhysicalAddresses
-Generation ImAddresses
-OfficeLocation PostalAddressIndex
-Surname WeddingAnniversary
+EmailAddresses AbchEmailAddresses
 """

@@ -169,6 +169,7 @@ MiddleName                   contacts:MiddleName              string          A 
 Nickname                     contacts:Nickname                string          A w
 CompanyName                  contacts:CompanyName             string          D w
 EmailAddresses               contacts:EmailAddresses          emails          D w
+PhysicalAddresses            contacts:PhysicalAddresses       addresses       D w
 PhoneNumbers                 contacts:PhoneNumbers            phones          D w
 AssistantName                contacts:AssistantName           string          A w
 Birthday                     contacts:Birthday                dateTime        A w
@@ -177,13 +178,16 @@ Children                     contacts:Children                strings         A 
 Companies                    contacts:Companies               strings         A w
 Department                   contacts:Department              string          A w
 Generation                   contacts:Generation              string          A w
+ImAddresses                  contacts:ImAddresses             ims             D w
 JobTitle                     contacts:JobTitle                string          D w
 Manager                      contacts:Manager                 string          A w
 Mileage                      contacts:Mileage                 string          A w
 OfficeLocation               contacts:OfficeLocation          string          A w
+PostalAddressIndex           contacts:PostalAddressIndex      PostalAddress   A w
 Profession                   contacts:Profession              string          A w
 SpouseName                   contacts:SpouseName              string          A w
 Surname                      contacts:Surname                 string          A w
+WeddingAnniversary           contacts:WeddingAnniversary      dateTime        A w
 HasPicture                   contacts:HasPicture              computed        A -
 """
 _FOLDER = """
@@ -209,6 +213,7 @@ ENUMERATIONS: dict[str, tuple[str, frozenset[str]]] = {
         ("Importance", "ImportanceChoicesType", "Low Normal High"),
         ("FreeBusy", "LegacyFreeBusyType", "Free Tentative Busy OOF WorkingElsewhere NoData"),
         ("TaskStatus", "TaskStatusType", "NotStarted InProgress Completed WaitingOnOthers Deferred"),
+        ("PostalAddress", "PhysicalAddressIndexType", "None Business Home Other"),
         (
             "FileAsMapping",
             "FileAsMappingType",
@@ -286,6 +291,19 @@ _PREFIXES = frozenset(
         "insight",
     ]
 )
+
+
+#: which property a dictionary's entry belongs to
+INDEXED = {
+    "contacts:EmailAddress": "contacts:EmailAddresses",
+    "contacts:PhoneNumber": "contacts:PhoneNumbers",
+    "contacts:ImAddress": "contacts:ImAddresses",
+    "item:InternetMessageHeader": "item:InternetMessageHeaders",
+    "distributionlist:Members:Member": "distributionlist:Members",
+} | {
+    f"contacts:PhysicalAddress:{part}": "contacts:PhysicalAddresses"
+    for part in ("Street", "City", "State", "CountryOrRegion", "PostalCode")
+}
 
 
 def is_field_uri(uri: str) -> bool:

@@ -76,6 +76,9 @@ _QUERIES: dict[str, tuple[str, Read]] = {
     "message:ConversationTopic": ("string", lambda view: view.values.get("item:Subject")),
 }
 _SIMPLE = frozenset({"string", "boolean", "int", "double", "dateTime", "date", "strings"})
+_UNSEARCHABLE = frozenset(
+    {"computed", "id", "mime", "body", "addresses", "recurrence", "taskrecurrence", "zone", "meetingzone"}
+)
 _KINDS = {row.uri: row.kind for rows in ITEM_CLASSES.values() for row in rows}
 
 
@@ -84,20 +87,11 @@ def _reader(uri: str) -> tuple[str, Read] | None:
     if uri in _QUERIES:
         return _QUERIES[uri]
     kind = _KINDS.get(uri)
-    if kind is None or kind in (
-        "computed",
-        "id",
-        "mime",
-        "body",
-        "recurrence",
-        "taskrecurrence",
-        "zone",
-        "meetingzone",
-    ):
+    if kind is None or kind in _UNSEARCHABLE:
         return None
     if kind in ("recipient", "recipients", "attendees"):
         return "string", (lambda view: _named(view.values.get(uri)))
-    if kind in ("emails", "phones"):
+    if kind in ("emails", "phones", "ims"):
         return "strings", (lambda view: list((view.values.get(uri) or {}).values()))
     default = DEFAULTS.get(uri)
     return (kind if kind in _SIMPLE else "string"), (lambda view: view.values.get(uri, default))

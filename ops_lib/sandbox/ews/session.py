@@ -74,9 +74,10 @@ class Session:
             ResponseError: nobody knows it.
         """
         try:
-            return zones.from_definition(definition, self.organisation.now().year)
+            found: str = zones.from_definition(definition, self.organisation.now().year)
         except zones.UnknownZone:
             raise ResponseError("ErrorTimeZone") from None
+        return found
 
     def aware(self, value: datetime, zone_id: str | None = None) -> datetime:
         """The instant in UTC, in whole seconds: a time without an offset is read in the given zone, else in the TimeZoneContext."""

@@ -15,19 +15,11 @@ from ..values import Body
 from . import codecs, extended
 from .computed import COMPUTED, DEFAULTS
 from .errors import ResponseError
-from .properties import BY_URI, ITEM_CLASSES, Property, is_field_uri
+from .properties import BY_URI, INDEXED, ITEM_CLASSES, Property, is_field_uri
 from .views import View
 from .xml import M, T
 
 Part = Callable[[View], str]
-
-#: which property a dictionary's entry belongs to
-INDEXED = {
-    "contacts:EmailAddress": "contacts:EmailAddresses",
-    "contacts:PhoneNumber": "contacts:PhoneNumbers",
-    "contacts:ImAddress": "contacts:ImAddresses",
-    "item:InternetMessageHeader": "item:InternetMessageHeaders",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,11 +55,15 @@ _MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: ``action`` is Set, Append or Delete; ``name`` a FieldURI or an extended name."""
+    """One change: ``action`` is Set, Append or Delete; ``name`` a FieldURI or an extended name.
+
+    ``entry`` is (key, part) where the change is about one entry of a dictionary, or about one part of an address in it.
+    """
 
     action: str
     name: str | ExtendedName
     value: Any = None
+    entry: tuple[str, str] | None = None
 
 
 def _uri_xml(uri: str) -> str:
@@ -86,7 +90,7 @@ def read_change(element: str, change: Any, session: Session) -> Change:
             row = _row(element, path, "ErrorInvalidPropertyDelete")
             if path in _UNDELETABLE or not row.writable:
                 raise ResponseError("ErrorInvalidPropertyDelete", xml=_uri_xml(path))
-        return Change("Delete", path)
+        return Change("Delete", path, entry=_entry_of(change[0]))
     source = change[1]
     if len(source) != 1:
         raise ResponseError("ErrorIncorrectUpdatePropertyCount")
@@ -106,7 +110,34 @@ def read_change(element: str, change: Any, session: Session) -> Change:
     if action == "Append" and path not in _APPENDABLE:
         raise ResponseError("ErrorInvalidPropertyAppend", xml=_uri_xml(path))
     _, value = read_field(element, child, session)
-    return Change(action, "calendar:StartTimeZone" if row.kind == "meetingzone" else path, value)
+    return Change(action, "calendar:StartTimeZone" if row.kind == "meetingzone" else path, value, _entry_of(change[0]))
+
+
+def _entry_of(path: Any) -> tuple[str, str] | None:
+    """(key, part) of an IndexedFieldURI; the part is "" but for the parts of a postal address."""
+    if path.tag != f"{T}IndexedFieldURI":
+        return None
+    uri: str = path.get("FieldURI")
+    return path.get("FieldIndex"), uri.rpartition(":")[2] if uri.startswith("contacts:PhysicalAddress:") else ""
+
+
+def _with_entry(old: dict[str, Any], change: Change) -> dict[str, Any]:
+    """The dictionary after one of its entries was set or deleted."""
+    assert change.entry is not None
+    key, part = change.entry
+    new = dict(old)
+    given = (change.value or {}).get(key)
+    if not part:
+        if given is None:
+            new.pop(key, None)
+        else:
+            new[key] = given
+        return new
+    address = {name: text for name, text in (old.get(key) or {}).items() if name != part}
+    if given and part in given:
+        address[part] = given[part]
+    new[key] = address
+    return {name: parts for name, parts in new.items() if parts}
 
 
 def _appended(old: Any, new: Any) -> Any:
@@ -125,6 +156,8 @@ def _apply(changes: list[Change], values: Values, extras: Extended) -> None:
                 extras.pop(name, None)
             else:
                 put_extended(values, extras, name, change.value)
+        elif change.entry is not None:
+            values[name] = _with_entry(values.get(name) or {}, change)
         elif change.action == "Delete":
             values.pop(name, None)
         elif change.action == "Append":
