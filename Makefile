@@ -36,7 +36,7 @@ check: setup  ## ruff, mypy, import contracts
 
 notebooks: setup  ## run the committed notebooks again and keep their outputs
 	@$(BIN)/jupyter execute --inplace notebooks/*.ipynb
-	@$(BIN)/nbstripout --keep-output --keep-count notebooks/*.ipynb
+	@$(BIN)/nbstripout --keep-output --keep-count --extra-keys metadata.language_info notebooks/*.ipynb
 
 lab: setup  ## JupyterLab on the notebooks
 	@$(BIN)/syncops lab

@@ -68,7 +68,7 @@ def _story(running: Demo, folder: Path) -> bool:
     _tell_counts(first)
     _tell(f"{running.sandbox.requests.total() - before} requests to Exchange in all")
 
-    account = story.busiest(running)
+    account = story.protagonist(running)
     _step(
         "4. People edit their calendars",
         f"{account.mailbox}, in the CRM and in Outlook (another client, signed in as the user)",

@@ -108,7 +108,7 @@ def report(
         list[str] | None,
         typer.Option(
             metavar="EMAIL",
-            help="Whose week is drawn; may be repeated. Whoever has most in step, without it.",
+            help="Whose week is drawn; may be repeated. Whoever has most in step that week, without it.",
             show_default=False,
         ),
     ] = None,
@@ -131,8 +131,9 @@ def report(
     from ops_lib.runbook.session import day_of
 
     with open_workspace() as workspace:
-        users = user or [each for each in [page.busiest_user(workspace)] if each]
-        collected = page.collect(workspace, users=users, day=day_of(week_of) if week_of else None, days=days)
+        day = day_of(week_of) if week_of else None
+        users = user or [each for each in [page.busiest_user(workspace, day)] if each]
+        collected = page.collect(workspace, users=users, day=day, days=days)
         folder = (output or workspace.path / "reports" / f"{workspace.now():%Y%m%dT%H%M%SZ}").expanduser().absolute()
         try:
             written = page.write(collected, folder)

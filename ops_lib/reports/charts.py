@@ -17,7 +17,7 @@ from ops_lib.reports.words import counted, day_words
 DIRECTION_WORDS = {"crm_to_exchange": "CRM → Outlook", "exchange_to_crm": "Outlook → CRM"}
 
 # ── bars ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-_LABELS, _BARS, _WORDS, _ROW = 300, 420, 340, 26
+_LABELS, _BARS, _WORDS, _ROW = 380, 380, 340, 26
 
 
 def _bars(rows: list[tuple[str, list[tuple[str, int, str]]]], words: str) -> Drawing:

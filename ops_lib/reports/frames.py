@@ -6,8 +6,9 @@ A user who belongs to several communities counts under their names together ("El
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -317,6 +318,15 @@ def links(workspace: Workspace) -> pd.DataFrame:
             )
     rows.sort(key=lambda row: row["mailbox"])
     return frame(rows, LINKS)
+
+
+def links_per_mailbox(workspace: Workspace, first: date, end: date) -> dict[str, int]:
+    """How many active links each mailbox has that begin on a day from ``first`` to before ``end``, by the date they begin in UTC."""
+    with workspace.database.read() as connection:
+        known = _accounts(connection)
+        query = select(t.links.c.account_id, t.links.c.agreed).where(t.links.c.state == "active")
+        days = [(known[row.account_id]["mailbox"], row.agreed["start"][:10]) for row in connection.execute(query)]
+    return Counter(mailbox for mailbox, day in days if first.isoformat() <= day < end.isoformat())
 
 
 def counts(workspace: Workspace, since: datetime | None = None) -> pd.DataFrame:

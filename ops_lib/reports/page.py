@@ -120,16 +120,15 @@ def collect(
     )
 
 
-def busiest_user(workspace: Workspace) -> str:
-    """The user with the most entries in step: whose week says most. Empty where there is no account."""
-    paired = frames.links(workspace)
+def busiest_user(workspace: Workspace, day: date | None = None) -> str:
+    """The user with the most entries in step in the week of ``day`` (today unless given): whose week says most. Empty without an account."""
     people = frames.accounts(workspace)
     calendars = people[(people["process"] == "calendar") & (people["verdict"] != "off")]
-    if calendars.empty:
-        return ""
-    busy = paired[paired["state"] == "active"].groupby("mailbox").size()
+    day = day or workspace.now().date()
+    monday = day - timedelta(days=day.weekday())
+    busy = frames.links_per_mailbox(workspace, monday, monday + timedelta(days=7))
     ranked = sorted(calendars.to_dict("records"), key=lambda row: (-busy.get(row["mailbox"], 0), row["user"]))
-    return str(ranked[0]["user"])
+    return str(ranked[0]["user"]) if ranked else ""
 
 
 def render(report: SyncReport) -> str:

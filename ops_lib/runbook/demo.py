@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import atexit
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -130,18 +132,18 @@ def load_crm(workspace: Workspace, population: people.Population) -> None:
             crm.create(users[activity.user], content, origin=Origin.CRM, key=f"population:{activity.activity_id}")
 
 
-def for_notebook() -> Workspace:
+def for_notebook() -> tuple[Workspace, str]:
     """The workspace behind ``workspace = "demo"``: three cycles, then a right that was taken away and edits that no cycle has seen yet.
 
-    Sandbox and folder are gone with the process.
+    Also the email of the user whose week is worth drawing. Sandbox and folder are gone with the process.
     """
     from ops_lib.runbook import story
 
     folder = Path(tempfile.mkdtemp(prefix="syncops-demo-")) / "demo"
     demo = make(folder)
     atexit.register(_end, demo, folder.parent)
-    story.monday_morning(demo)
-    return demo.workspace
+    _remove_when_we_end(folder.parent, demo.sandbox.ca_file.parent)
+    return demo.workspace, story.monday_morning(demo)
 
 
 # ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,3 +214,15 @@ def _clear(folder: Path) -> None:
 def _end(demo: Demo, folder: Path) -> None:
     demo.close()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_when_we_end(*folders: Path) -> None:
+    """Remove the folders even when this process is killed, as kernels are: a child of its own waits for our end of a pipe to close."""
+    wait = "import shutil, sys; sys.stdin.read(); [shutil.rmtree(each, ignore_errors=True) for each in sys.argv[1:]]"
+    subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", wait, *map(str, folders)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )

@@ -49,7 +49,8 @@ def start(stem: str, workspace: str = DEMO) -> Run:
     if workspace == DEMO:
         from ops_lib.runbook.demo import for_notebook
 
-        return Run(stem, for_notebook())
+        opened, user = for_notebook()
+        return Run(stem, opened, suggested_user=user)
     return Run(stem, Workspace.open(workspace or None))
 
 
@@ -69,9 +70,10 @@ class Sentence:
 class Run:
     """One run of one notebook on one workspace."""
 
-    def __init__(self, stem: str, workspace: Workspace) -> None:
+    def __init__(self, stem: str, workspace: Workspace, *, suggested_user: str = "") -> None:
         self.stem = stem
         self.workspace = workspace
+        self._suggested_user = suggested_user
         self._report: SyncReport | None = None
         given = os.environ.get(RUN_FOLDER_VARIABLE)
         self.folder = Path(given) if given else workspace.path / "reports" / stem
@@ -83,14 +85,14 @@ class Run:
     def read(self, *, user: str = "", week_of: str = "", days: int = 7) -> Sentence:
         """Read the records of the last ``days`` days, and both sides of the week of ``week_of`` (YYYY-MM-DD; empty: today) of a user.
 
-        Without a user it is the one who has most entries in step. Returns the report in one sentence. **Raises** `InputError`, `NotThere`.
+        Without a user it is the one who has most entries in step that week. Returns the report in one sentence. **Raises** `InputError`, `NotThere`.
         """
         from ops_lib.reports import page
 
         if days < 1:
             raise InputError(f"{days} days are no time to look back on", subject="days", fix="write 1 or more.")
-        chosen = user or page.busiest_user(self.workspace)
         day = day_of(week_of) if week_of else None
+        chosen = user or self._suggested_user or page.busiest_user(self.workspace, day)
         self._report = page.collect(self.workspace, users=[chosen] if chosen else [], day=day, days=days)
         return Sentence(f"**{page.headline(self._report)}**")
 
@@ -103,9 +105,11 @@ class Run:
         )
         return _numbered(shown.assign(cause=table["sub_cause"]) if table["sub_cause"].any() else shown)
 
-    def changes(self) -> pd.DataFrame:
+    def changes(self) -> pd.DataFrame | Sentence:
         """What the last run did: one row an account that changed anything, its status before and now, and what was done in words."""
         table = self._read.changes()
+        if table.empty:
+            return Sentence("Nothing changed: both sides were as agreed, and every status is as it was.")
         done = [_done(row) for row in table.to_dict("records")]
         return _numbered(table[["mailbox", "status_before", "status_now"]].assign(what_was_done=_column(done)))
 
@@ -142,16 +146,20 @@ class Run:
         columns = dict.fromkeys(("title", "crm", "exchange", "state", "why"), "str")
         return _numbered(week.by_entry() if week is not None else empty(columns))
 
-    def failures(self) -> pd.DataFrame:
+    def failures(self) -> pd.DataFrame | Sentence:
         """The entries that could not be read or written, with the server's own code."""
         table = self._read.failed
+        if table.empty:
+            return Sentence("No entry failed.")
         shown = table[["mailbox", "title", "direction"]].assign(when=self._moments(table["at"]))
         return _numbered(shown.join(table[["reason", "response_code"]]))
 
-    def skipped(self) -> pd.DataFrame:
+    def skipped(self) -> pd.DataFrame | Sentence:
         """Why entries are left out: one row a reason, the most frequent first."""
         from ops_lib.reports.frames import reasons
 
+        if self._read.skipped.empty:
+            return Sentence("No entry is left out.")
         return _numbered(reasons(self._read.skipped))
 
     def report(self) -> Sentence:
@@ -251,7 +259,7 @@ def _widen_tables() -> None:
     """Let a notebook's tables show whole sentences and every row that matters."""
     import pandas as pd
 
-    pd.set_option("display.max_colwidth", 160, "display.max_columns", 30, "display.max_rows", 200, "display.width", 200)
+    pd.set_option("display.max_colwidth", 400, "display.max_columns", 30, "display.max_rows", 200, "display.width", 200)
 
 
 def show_errors_briefly(shell: Any = None) -> None:
