@@ -96,8 +96,11 @@ class Desk:
                     access="impersonation",
                     version="2016",
                     inbound_type_id=1,
+                    all_day_tasks=True,
                 )
             )
+            chosen = [{"host_id": 1, "type_id": int(self.ids[name])} for name in self.types]
+            c.execute(insert(t.host_activity_types), chosen)
             c.execute(
                 insert(t.accounts).values(
                     id=1, host_id=1, user_id=1, mailbox="alice@example.test", is_impersonation_account=False
