@@ -41,7 +41,7 @@ def demo(
         well = _story(running, folder)
     finally:
         running.close()
-    _tell_where(folder)
+    _tell_where(running, folder)
     if not well:
         fail("the demo did not end as it should; see above", 1)
 
@@ -58,7 +58,7 @@ def _story(running: Demo, folder: Path) -> bool:
         f"2 hosts, {len(accounts)} accounts; one service account impersonates every user (Basic over HTTPS, its password in a file)"
     )
 
-    _step("2. What would the first cycle do?", "a dry run writes nothing on either side")
+    _step("2. A dry run", "what the first cycle would do; nothing is written on either side")
     _dry_run(running)
 
     _step("3. The first cycle", "every account: read both sides, decide, write, record")
@@ -71,7 +71,7 @@ def _story(running: Demo, folder: Path) -> bool:
     account = story.protagonist(running)
     _step(
         "4. People edit their calendars",
-        f"{account.mailbox}, in the CRM and in Outlook (another client, signed in as the user)",
+        f"{account.mailbox}, in the CRM and, with a client of the user's own, in Outlook",
     )
     edits = story.edits(running, account)
     for edit in edits:
@@ -153,7 +153,7 @@ def _report(running: Demo, folder: Path, user: str) -> str:
 
 # ── telling ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 def _step(title: str, what: str) -> None:
-    typer.echo(f"\n{title}\n   ({what})")
+    typer.echo(f"\n{title}: {what}.")
 
 
 def _tell(line: str) -> None:
@@ -161,14 +161,11 @@ def _tell(line: str) -> None:
 
 
 def _tell_counts(run: RunResult) -> None:
+    from ops_lib.reports.words import done_words
+
     counts = [result.counts() for result in run.results]
-    words = {"created": "made", "updated": "changed", "deleted": "removed"}
-    said = [
-        f"{number} {word} {'in Outlook' if side == 'exchange' else 'in the CRM'}"
-        for verb, word in words.items()
-        for side in ("exchange", "crm")
-        if (number := sum(each[verb][side] for each in counts))
-    ]
+    verbs, sides = ("created", "updated", "deleted"), ("crm", "exchange")
+    said = done_words({(verb, side): sum(each[verb][side] for each in counts) for verb in verbs for side in sides})
     left_out = sum(each["skipped"] for each in counts)
     said += [f"{left_out} left out by a rule"] if left_out else []
     failed = sum(each["failed"] for each in counts)
@@ -179,11 +176,23 @@ def _tell_counts(run: RunResult) -> None:
             _tell(f"{result.account.mailbox}: {result.error}")
 
 
-def _tell_where(folder: Path) -> None:
-    shown = shlex.quote(str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder))
-    typer.echo("\nLook for yourself (the Exchange organisation has ended; the CRM, the ledger and the runs are kept):")
-    for command in ("status --json", "activity list --json", "runs"):
-        _tell(f"syncops {command} --workspace {shown}")
+def _tell_where(running: Demo, folder: Path) -> None:
+    """The commands that show what is left, and what they are to say."""
+    from collections import Counter
+
+    from ops_lib.reports import frames
+
+    accounts = frames.accounts(running.workspace)
+    statuses = Counter(accounts.loc[accounts["process"] == "calendar", "status"])
+    in_step = int((frames.links(running.workspace)["state"] == "active").sum())
+    running.workspace.close()
+    shown = shlex.quote(str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder))
+    typer.echo("\nLook for yourself. The Exchange organisation has ended; the CRM, the ledger and the runs are kept.")
+    _tell(f"syncops status --json --workspace {shown}")
+    _tell(f"   calendars: {', '.join(f'{number} {status}' for status, number in sorted(statuses.items()))}")
+    _tell(f"syncops runs --workspace {shown}")
+    _tell(f"   1 run of report_sync, {in_step} entries in step")
+    _tell(f"syncops activity list --json --workspace {shown}")
 
 
 @contextmanager

@@ -196,6 +196,9 @@ def headline(report: SyncReport) -> str:
     parted = sum(week.parted for week in report.weeks)
     if parted:
         parts.append(f"{counted(parted, 'entry', 'entries')} of the drawn week missing or different")
+    unread = [week.user.name for week in report.weeks if week.unread]
+    if unread:
+        parts.append(f"the week of {', '.join(unread)} was not compared, because Outlook was not read")
     return "; ".join(parts) + "."
 
 

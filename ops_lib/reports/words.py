@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -42,3 +43,14 @@ def counted(number: int, one: str, many: str = "") -> str:
     if number == 1:
         return f"1 {one}"
     return f"{number or 'no'} {many or one + 's'}"
+
+
+def done_words(numbers: Mapping[tuple[str, str], int]) -> list[str]:
+    """What was written, by verb and side: ``["7 made in Outlook", "1 removed from the CRM"]``; what is zero is not said."""
+    words = {"created": "made in", "updated": "changed in", "deleted": "removed from"}
+    return [
+        f"{numbers[verb, side]} {word} {place}"
+        for verb, word in words.items()
+        for side, place in (("exchange", "Outlook"), ("crm", "the CRM"))
+        if numbers[verb, side]
+    ]

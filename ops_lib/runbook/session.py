@@ -236,14 +236,10 @@ def _column(texts: list[str]) -> pd.Series[Any]:
 
 def _done(row: dict[Any, Any]) -> str:
     """What a run did for an account, in words."""
-    places = {"exchange": ("in Outlook", "from Outlook"), "crm": ("in the CRM", "from the CRM")}
-    words = {"created": "made", "updated": "changed", "deleted": "removed"}
-    said = [
-        f"{row[f'{verb}_{side}']} {word} {places[side][verb == 'deleted']}"
-        for verb, word in words.items()
-        for side in ("exchange", "crm")
-        if row[f"{verb}_{side}"]
-    ]
+    from ops_lib.reports.words import done_words
+
+    verbs, sides = ("created", "updated", "deleted"), ("crm", "exchange")
+    said = done_words({(verb, side): row[f"{verb}_{side}"] for verb in verbs for side in sides})
     said += [f"{row['failed']} failed"] if row["failed"] else []
     return ", ".join(said) or row["message"] or "nothing"
 
