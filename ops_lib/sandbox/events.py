@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
-from . import zones
+from . import recurrence, zones
 from .items import Values
 from .values import Person
 
@@ -66,6 +66,25 @@ def settle_event(values: Values) -> None:
         values["calendar:Start"], values["calendar:End"] = midnights(
             values["calendar:Start"], values["calendar:End"], values.get("calendar:StartTimeZone") or "UTC"
         )
+
+
+def align_series(values: Values) -> bool:
+    """Let a series begin with its first occurrence, wherever its start was stated; False when it has none.
+
+    The days come from the recurrence, the time of day and the length from Start and End. A single event is left as it is.
+    """
+    rule = values.get("calendar:Recurrence")
+    if rule is None:
+        return True
+    zone = zones.zone(values.get("calendar:StartTimeZone") or "UTC")
+    start = values["calendar:Start"]
+    found = next(recurrence.starts(rule, start, zone), None)
+    if found is None:
+        return False
+    if found[1] != start:
+        length = recurrence.wall_duration(start, values["calendar:End"], zone)
+        values["calendar:Start"], values["calendar:End"] = found[1], recurrence.end_after(found[1], length, zone)
+    return True
 
 
 def settle_task(values: Values, changed: set[str], now: datetime) -> None:

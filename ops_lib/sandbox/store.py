@@ -220,7 +220,7 @@ class Organisation:
             by: who does it; the mailbox's owner unless said.
 
         Raises:
-            InputError: no such folder, or an event without Start or End.
+            InputError: no such folder, an event without Start or End, a series without occurrences.
             NotThere: no such mailbox.
         """
         with self.lock:
@@ -251,7 +251,7 @@ class Organisation:
         """Store a new item with everything a server fills in.
 
         Raises:
-            InputError: an event without Start or End.
+            InputError: an event without Start or End, a series without occurrences.
         """
         box = folder.mailbox
         if element == "CalendarItem":
@@ -259,6 +259,8 @@ class Organisation:
                 if uri not in values:
                     raise InputError(f"an event needs {uri}", subject=str(values.get("item:Subject", "")))
             events.complete_event(values, box, box.count())
+            if not events.align_series(values):
+                raise InputError("the series has no occurrence", subject=str(values.get("item:Subject", "")))
         elif element == "Task":
             events.settle_task(values, set(values), self.now())
         elif element == "Message":
@@ -285,6 +287,7 @@ class Organisation:
                     item.values[uri] = value
             if item.element == "CalendarItem":
                 events.settle_event(item.values)
+                events.align_series(item.values)
             elif item.element == "Task":
                 events.settle_task(item.values, set(values), self.now())
             item.mailbox.touch_item(item, by or item.mailbox.address, values)

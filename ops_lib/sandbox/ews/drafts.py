@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from email import message_from_bytes, policy
 from typing import Any
 
-from .. import events, ical, recurrence, zones
+from .. import events, ical, zones
 from ..items import Extended, ExtendedName, Override, Values
 from ..values import Body, Person
 from . import codecs, extended
@@ -25,6 +25,7 @@ _ZONE_OF = {
     "item:ReminderDueBy": "calendar:StartTimeZone",
 }
 _FIVE_YEARS = timedelta(days=5 * 366)
+_FIRST_YEAR, _LAST_YEAR = 1602, 4499
 _HALF_HOUR = timedelta(minutes=30)
 
 
@@ -177,20 +178,15 @@ def check_event(values: Values, now: datetime) -> None:
         values["calendar:Start"] = start + (_HALF_HOUR - timedelta(minutes=start.minute % 30))
     values.setdefault("calendar:End", values["calendar:Start"] + _HALF_HOUR)
     start, end = values["calendar:Start"], values["calendar:End"]
+    if not _FIRST_YEAR <= start.year <= end.year <= _LAST_YEAR and start <= end:
+        raise ResponseError("ErrorCalendarOutOfRange", "Specified value is outside of the acceptable range.")
     if end < start:
         raise ResponseError("ErrorCalendarEndDateIsEarlierThanStartDate")
     if end - start > _FIVE_YEARS:
         raise ResponseError("ErrorCalendarDurationIsTooLong")
     events.settle_event(values)
-    rule = values.get("calendar:Recurrence")
-    if rule is not None:
-        zone = zones.zone(values.get("calendar:StartTimeZone") or "UTC")
-        length = recurrence.wall_duration(values["calendar:Start"], values["calendar:End"], zone)
-        found = next(recurrence.starts(rule, values["calendar:Start"], zone), None)
-        if found is None:
-            raise ResponseError("ErrorRecurrenceHasNoOccurrence")
-        values["calendar:Start"] = found[1]
-        values["calendar:End"] = recurrence.end_after(found[1], length, zone)
+    if not events.align_series(values):
+        raise ResponseError("ErrorRecurrenceHasNoOccurrence")
 
 
 def default_folder(element: str, disposition: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import MAXYEAR, datetime
 from typing import Any
 
 from .. import series
@@ -71,10 +71,11 @@ def _answer(views: Any, attributes: str, shape: Shape) -> str:
 
 
 def _two_years_after(start: datetime) -> datetime:
+    year = min(start.year + 2, MAXYEAR)
     try:
-        return start.replace(year=start.year + 2)
+        return start.replace(year=year)
     except ValueError:  # 29 February
-        return start.replace(year=start.year + 2, day=28)
+        return start.replace(year=year, day=28)
 
 
 def _calendar_view(folder: Folder, element: Any, session: Session) -> tuple[list[View], str]:

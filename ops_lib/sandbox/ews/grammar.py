@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from lxml import etree
@@ -23,13 +24,19 @@ from .xml import MESSAGES, TYPES, M, T
 _XSD = "http://www.w3.org/2001/XMLSchema"
 _GUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _TAG = re.compile(r"0[xX][0-9A-Fa-f]{1,4}|[0-9]{1,5}", re.ASCII)
-_DATE = re.compile(r"\s*-?\d{4,}-\d\d-\d\d(?:Z|[+-]\d\d:\d\d)?\s*", re.ASCII)
+_DATE = re.compile(r"\s*\d{4}-\d\d-\d\d(?:Z|[+-]\d\d:\d\d)?\s*", re.ASCII)
 _INT = re.compile(r"\s*[+-]?\d{1,10}\s*", re.ASCII)
 _BITMASK = re.compile(r"0[xX][0-9A-Fa-f]{1,8}|\d{1,10}", re.ASCII)
 
 
 def _is_int(text: str) -> bool:
     return bool(_INT.fullmatch(text)) and -(2**31) <= int(text) < 2**31
+
+
+def _read_date(text: str) -> None:
+    if not _DATE.fullmatch(text):
+        raise ValueError(text)
+    date.fromisoformat(text.strip()[:10])
 
 
 def _reads(read: Callable[[str], Any]) -> Callable[[str], bool]:
@@ -59,7 +66,7 @@ _TYPES: dict[str, Callable[[str], bool]] = {
     "int": _is_int,
     "double": _reads(float),
     "dateTime": _reads(read_instant),
-    "date": lambda text: bool(_DATE.fullmatch(text)),
+    "date": _reads(_read_date),
     "GuidType": lambda text: bool(_GUID.fullmatch(text)),
     "PropertyTagType": lambda text: bool(_TAG.fullmatch(text)),
     "Bitmask": lambda text: bool(_BITMASK.fullmatch(text)),

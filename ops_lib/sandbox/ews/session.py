@@ -84,7 +84,10 @@ class Session:
         if value.tzinfo is None:
             zone: ZoneInfo = zones.zone(zone_id or self.context_zone_id)
             value = value.replace(tzinfo=zone)
-        return value.astimezone(UTC).replace(microsecond=0)
+        try:
+            return value.astimezone(UTC).replace(microsecond=0)
+        except OverflowError:  # the first or last day that a computer knows, in another zone
+            return value.replace(tzinfo=UTC, microsecond=0)
 
     # mailboxes and folders
 

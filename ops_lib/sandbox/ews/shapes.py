@@ -22,6 +22,17 @@ from .xml import M, T
 Part = Callable[[View], str]
 
 
+#: what is in Default for some classes only (Microsoft's table 3)
+_DEFAULT_OF = {
+    "item:Body": {"Message"},
+    "item:Sensitivity": {"Message"},
+    "item:Size": {"Message"},
+    "item:DateTimeSent": {"Message"},
+    "item:DateTimeCreated": {"Message"},
+    "item:IsAssociated": {"CalendarItem", "Message"},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What a client wants to see of an item. ``extended`` pairs each name with its element in the answer."""
@@ -169,8 +180,8 @@ def _included(element: str, row: Property, shape: Shape, get: bool) -> bool:
         return False
     if row.uri in shape.uris or (row.kind == "mime" and shape.mime):
         return True
-    if row.uri == "item:Body" and shape.base == "Default":
-        return element == "Message"
+    if shape.base == "Default" and row.uri in _DEFAULT_OF:
+        return element in _DEFAULT_OF[row.uri]
     return (row.shape == "D" and shape.base != "IdOnly") or (row.shape == "A" and shape.base == "AllProperties")
 
 
