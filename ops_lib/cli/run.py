@@ -162,7 +162,6 @@ def lab(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
 ) -> None:
     """JupyterLab on the notebooks, on this machine only. A notebook whose workspace is empty opens the chosen one."""
-    import json
     import os
 
     from ops_lib.runbook import library
@@ -173,12 +172,14 @@ def lab(
     if folder is not None:
         environment[WORKSPACE_VARIABLE] = str(folder)
         say(f'workspace: {folder} (set workspace = "" in a notebook to open it)')
-    quiet = {"page_config_data": {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}}
-    command = [
-        sys.executable, "-m", "jupyterlab", f"--notebook-dir={library.folder('notebooks')}", f"--port={port}",
-        f"--ServerApp.tornado_settings={json.dumps(quiet)}", "--KernelManager.transport_encryption=auto",
-        *(["--no-browser"] if no_browser else []), *(["--allow-root"] if _is_root() else []),
-    ]  # fmt: skip
+    # Our settings come after the user's own; they only turn off what asks the network for news.
+    settings = Path(library.__file__).with_name("jupyter")
+    environment["JUPYTER_CONFIG_PATH"] = os.pathsep.join(
+        filter(None, (environment.get("JUPYTER_CONFIG_PATH"), str(settings)))
+    )
+    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={library.folder('notebooks')}", f"--port={port}"]
+    command += ["--KernelManager.transport_encryption=auto"]
+    command += [*(["--no-browser"] if no_browser else []), *(["--allow-root"] if _is_root() else [])]
     os.execve(sys.executable, command, environment)  # noqa: S606  it takes this process's place: signals and the terminal are its own
 
 
