@@ -176,9 +176,11 @@ def check_event(values: Values, now: datetime) -> None:
     if "calendar:Start" not in values:
         start = now.astimezone(UTC).replace(second=0, microsecond=0)
         values["calendar:Start"] = start + (_HALF_HOUR - timedelta(minutes=start.minute % 30))
-    values.setdefault("calendar:End", values["calendar:Start"] + _HALF_HOUR)
-    start, end = values["calendar:Start"], values["calendar:End"]
-    if not _FIRST_YEAR <= start.year <= end.year <= _LAST_YEAR and start <= end:
+    start = values["calendar:Start"]
+    if _FIRST_YEAR <= start.year <= _LAST_YEAR:
+        values.setdefault("calendar:End", start + _HALF_HOUR)
+    end: datetime = values.get("calendar:End") or start
+    if not all(_FIRST_YEAR <= one.year <= _LAST_YEAR for one in (start, end)):
         raise ResponseError("ErrorCalendarOutOfRange", "Specified value is outside of the acceptable range.")
     if end < start:
         raise ResponseError("ErrorCalendarEndDateIsEarlierThanStartDate")

@@ -14,7 +14,8 @@ from ..items import ExtendedName
 from ..mailboxes import Folder
 from ..values import Body
 from . import codecs, extended
-from .computed import DEFAULTS, is_meeting, size
+from .computed import DEFAULTS, size
+from .computed_calendar import is_meeting
 from .errors import ResponseError
 from .properties import ITEM_CLASSES
 from .session import Session
