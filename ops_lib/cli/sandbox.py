@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -27,5 +28,7 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or Ctrl-C. The first line on stdout is one JSON document that says where and as whom."""
     from ops_lib import sandbox
+    from ops_lib.workspace import NOW_VARIABLE, clock_of
 
-    sandbox.serve(port=port, people=people, empty=empty)
+    now = clock_of(os.environ.get(NOW_VARIABLE, ""))
+    sandbox.serve(port=port, people=people, empty=empty, now=now)

@@ -578,6 +578,25 @@ def test_serve_until_told(number: signal.Signals) -> None:
         process.communicate()
 
 
+def test_serve_from_the_command_line() -> None:
+    """``syncops sandbox serve`` serves the built-in customer, by the clock that SYNCOPS_NOW fixes."""
+    command = [sys.executable, "-m", "ops_lib.cli", "sandbox", "serve"]
+    environment = {**os.environ, "SYNCOPS_NOW": "2026-11-23T09:00:00Z"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert process.stdout is not None
+        document = json.loads(process.stdout.readline())
+        assert len(document["users"]) == 12
+        with requests.Session() as client:
+            client.trust_env = False
+            assert client.get(document["control_url"] + "/clock").json() == {"now": "2026-11-23T09:00:00Z"}
+        process.terminate()
+        assert process.wait(5) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_serve_ends_with_its_parent() -> None:
     """Asked to, it ends by itself when the process that started it is gone."""
     inner = SERVE.format(port=0, end_with_parent=True)
