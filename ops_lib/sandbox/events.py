@@ -52,7 +52,7 @@ def complete_event(values: Values, mailbox: Mailbox, serial: int) -> None:
     values.setdefault("calendar:StartTimeZone", mailbox.zone)
     values.setdefault("calendar:EndTimeZone", values["calendar:StartTimeZone"])
     values.setdefault("calendar:IsAllDayEvent", False)
-    values.setdefault("calendar:LegacyFreeBusyStatus", "Free" if values["calendar:IsAllDayEvent"] else "Busy")
+    values.setdefault("calendar:LegacyFreeBusyStatus", "Busy")
     values.setdefault("calendar:UID", new_uid(mailbox, serial))
     values.setdefault("calendar:Organizer", Person(mailbox.name, mailbox.address))
     values.setdefault("item:ReminderIsSet", True)

@@ -42,9 +42,9 @@ class ObjectId:
     instance: int = 0
 
 
-def mailbox_guid(address: str) -> str:
-    """The GUID of the mailbox with this address: the same each time the same organisation is set up."""
-    return str(uuid.uuid5(_NAMESPACE, address.lower()))
+def mailbox_guid(address: str, moves: int = 0) -> str:
+    """The GUID of the mailbox with this address: the same each time the same organisation is set up, another after each move."""
+    return str(uuid.uuid5(_NAMESPACE, f"{address.lower()}/{moves}" if moves else address.lower()))
 
 
 def _seal(body: bytes) -> bytes:

@@ -114,7 +114,11 @@ class Item:
         self.associated = associated
         self.change = 0
         self.field_changes: dict[object, int] = {}
-        self.id: str = ids.encode_id(mailbox.guid, ids.ITEM, number)
+        self.name_anew()
+
+    def name_anew(self) -> None:
+        """Make the id and forget the change key: at first, and when the mailbox has got another GUID."""
+        self.id: str = ids.encode_id(self.mailbox.guid, ids.ITEM, self.number)
         self._change_key: tuple[int, str] = (0, "")
 
     @property

@@ -154,6 +154,7 @@ class Mailbox:
         self.user_configurations: dict[tuple[int, str], dict[str, str]] = {}
         self._distinguished: dict[str, Folder] = {}
         self._count = 0
+        self._moves = 0
         self._last_item = 0
         self._last_folder = FIRST_USER_FOLDER
         names = folder_names or {}
@@ -167,6 +168,15 @@ class Mailbox:
         for distinguished_id, _, _, parent in WELL_KNOWN:
             if parent:
                 self._distinguished[distinguished_id].parent = self._distinguished[parent]
+
+    def move(self) -> None:
+        """The mailbox goes to another database: every id and change key becomes another one, sync states end, UIDs stay."""
+        self._moves += 1
+        self.guid = ids.mailbox_guid(self.address, self._moves)
+        for folder in self.folders.values():
+            folder.id = Folder.id_of(self, folder.number)
+        for item in self.items.values():
+            item.name_anew()
 
     def count(self) -> int:
         """The next number of a change."""

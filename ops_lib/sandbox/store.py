@@ -104,6 +104,18 @@ class Organisation:
             for alias in mailbox.aliases:
                 del self._aliases[alias]
 
+    def move_mailbox(self, address: str) -> None:
+        """Move a mailbox to another database, as administrators do: all its ids become others, its sync states are no longer known.
+
+        Raises:
+            NotThere: there is none at this address.
+        """
+        with self.lock:
+            mailbox = self.mailbox(address)
+            del self._by_guid[mailbox.guid]
+            mailbox.move()
+            self._by_guid[mailbox.guid] = mailbox
+
     @property
     def mailboxes(self) -> list[Mailbox]:
         """All mailboxes, by address."""

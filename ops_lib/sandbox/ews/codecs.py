@@ -90,9 +90,9 @@ def render_body(element: str, body: Body, wanted: str) -> str:
 
 def mailbox_xml(person: Person) -> str:
     """The ``Mailbox`` of a person."""
+    address = f"<t:EmailAddress>{escape(person.address)}</t:EmailAddress>" if person.address else ""
     return (
-        f"<t:Mailbox><t:Name>{escape(person.name or person.address)}</t:Name>"
-        f"<t:EmailAddress>{escape(person.address)}</t:EmailAddress>"
+        f"<t:Mailbox><t:Name>{escape(person.name or person.address)}</t:Name>{address}"
         "<t:RoutingType>SMTP</t:RoutingType></t:Mailbox>"
     )
 

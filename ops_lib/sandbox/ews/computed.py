@@ -100,7 +100,7 @@ def _responses(view: View) -> str:
 
 
 def _conversation(view: View) -> str:
-    topic = (view.values.get("item:Subject") or "").encode()
+    topic = (view.values.get("item:Subject") or "").encode("utf-8", "replace")
     raw = b"\x00\x04\x24\x00" + view.item.mailbox.guid.encode() + b"\x10\x00" + hashlib.sha256(topic).digest()[:16]
     return f'<t:ConversationId Id="{base64.b64encode(raw).decode()}"/>'
 

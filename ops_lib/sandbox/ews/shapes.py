@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
+from email.policy import SMTPUTF8
 from functools import lru_cache
 from typing import Any
 
@@ -103,17 +104,23 @@ def mime_of(view: View) -> str:
         else:
             text = ical.to_ical(view.values, {}, set())
         return text
-    message = EmailMessage()
-    message["Subject"] = " ".join((view.values.get("item:Subject") or "").split())
+    message = EmailMessage(policy=SMTPUTF8)
+    message["Subject"] = _line(view.values.get("item:Subject") or "")
     sender = view.values.get("message:From")
     if sender is not None:
-        message["From"] = sender.address
+        message["From"] = _line(sender.address)
     people = view.values.get("message:ToRecipients") or ()
     if people:
-        message["To"] = ", ".join(one.address for one in people)
+        message["To"] = ", ".join(_line(one.address) for one in people)
     body: Body = view.values.get("item:Body") or Body("")
-    message.set_content(body.text, subtype="html" if body.is_html else "plain")
+    text = body.text.encode("utf-8", "replace").decode()
+    message.set_content(text, subtype="html" if body.is_html else "plain")
     return message.as_string()
+
+
+def _line(text: str) -> str:
+    """Text as it may stand in a header: one line, nothing that UTF-8 cannot hold."""
+    return " ".join(text.encode("utf-8", "replace").decode().split())
 
 
 def _mime(view: View) -> str:

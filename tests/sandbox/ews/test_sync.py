@@ -8,7 +8,7 @@ import pytest
 
 from ops_lib.sandbox.values import Person
 
-from .client import ALICE, BOB, Client, M, T, create, delete, event, id_of, set_field, sync, update
+from .client import ALICE, BOB, Client, M, T, create, delete, event, get_item, id_of, set_field, sync, update
 
 
 def news(message: Any) -> list[tuple[str, str]]:
@@ -136,3 +136,17 @@ def test_any_page_size_gives_the_same(client: Client, most: int) -> None:
     """Whatever the page size, a round tells the same changes in the same order."""
     ids = fill(client, 7)
     assert drain(client, "", most)[0] == [("Create", one) for one in reversed(ids)]
+
+
+def test_a_moved_mailbox_has_other_ids_and_forgets_its_states(client: Client) -> None:
+    """After a move to another database old ids are not found, old states are refused, and UIDs are as before."""
+    (item_id,) = fill(client, 1)
+    uid = client.get(item_id, "calendar:UID").findtext(f"{T}UID")
+    state = state_of(client.one(sync()))
+    client.organisation.move_mailbox(ALICE)
+    assert client.codes(get_item(f'<t:ItemId Id="{item_id}"/>')) == ["ErrorItemNotFound"]
+    assert client.codes(sync(state)) == ["ErrorInvalidSyncStateData"]
+    ((kind, new_id),) = news(client.one(sync()))
+    assert kind == "Create"
+    assert new_id != item_id
+    assert client.get(new_id, "calendar:UID").findtext(f"{T}UID") == uid
