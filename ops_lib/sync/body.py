@@ -10,7 +10,6 @@ import html
 import re
 from urllib.parse import quote
 
-import nh3
 from lxml import etree
 from lxml import html as lxml_html
 
@@ -44,6 +43,26 @@ _BREAKS = frozenset(
     ]
 )
 _GAPS = frozenset(["td", "th"])
+_ACTIVE = frozenset(
+    [
+        "script",
+        "style",
+        "head",
+        "title",
+        "iframe",
+        "object",
+        "applet",
+        "svg",
+        "math",
+        "template",
+        "noscript",
+        "textarea",
+        "select",
+        "button",
+        "audio",
+        "video",
+    ]
+)
 _MAX_BODY_CHARACTERS = 4_000_000  # a body beyond this is cut before it is parsed; 32 KB of it are kept
 
 
@@ -94,64 +113,43 @@ def as_html(text: str) -> str:
 def as_text(body: str | None, *, is_html: bool) -> str:
     """A body as text: no markup, no scripts, no styles; links keep their words. Nothing in it can act.
 
-    Row O8: active content is dropped with its element (script, style, form controls, embedded objects), the text around it stays.
+    Row O8: active content is left out with its element (scripts, styles, form controls, embedded objects), the text around it stays.
     """
     if not body:
         return ""
     body = body[:_MAX_BODY_CHARACTERS]
     if not is_html:
         return clean(body).strip()
-    safe = nh3.clean(
-        clean(body),
-        tags={"a", "p", "div", "span", "br", "b", "i", "u", "strong", "em", "pre", "blockquote", "hr"}
-        | {"table", "tbody", "thead", "tr", "td", "th", "ul", "ol", "li"}
-        | {f"h{level}" for level in range(1, 7)},
-        clean_content_tags={
-            "script",
-            "style",
-            "head",
-            "title",
-            "iframe",
-            "object",
-            "embed",
-            "svg",
-            "math",
-            "template",
-            "noscript",
-            "textarea",
-            "select",
-            "button",
-        },
-        attributes={},
-        link_rel=None,
-    )
-    root = _parse(f"<html><body>{safe}</body></html>").find("body")
-    if root is None:
-        return ""
     parts: list[str] = []
-    _collect(root, parts, keep_blanks=False)
+    root = _parse(body).find("body")
+    if root is not None:
+        _collect(root, parts)
+    if not "".join(parts).strip():
+        parts = [_without_tags(body)]
     lines = [re.sub(r"[ \t\u00a0]+", " ", line).strip() for line in "".join(parts).split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
-def _collect(element: etree._Element, parts: list[str], *, keep_blanks: bool) -> None:
-    stack: list[tuple[etree._Element, bool]] = [(element, False)]
+def _collect(root: etree._Element, parts: list[str]) -> None:
+    stack: list[tuple[etree._Element, bool]] = [(root, False)]
     while stack:  # no recursion: bodies nest thousands deep
-        node, done = stack.pop()
-        tag = node.tag if isinstance(node.tag, str) else ""
-        if done:
+        node, is_done = stack.pop()
+        tag = node.tag if isinstance(node.tag, str) else ""  # comments and processing instructions have none
+        if is_done:
             if tag in _BREAKS and tag != "br":
                 parts.append("\n")
-            if node is not element and node.tail:
+            if node is not root and node.tail:
                 parts.append(_flow(node.tail))
+            continue
+        stack.append((node, True))
+        if not tag or tag in _ACTIVE:
             continue
         if tag == "br" or (tag in _BREAKS and parts and not parts[-1].endswith("\n")):
             parts.append("\n")
         elif tag in _GAPS:
             parts.append(" ")
-        if node.text and tag:
+        if node.text:
             parts.append(node.text if tag == "pre" else _flow(node.text))
-        stack.append((node, True))
         stack.extend((child, False) for child in reversed(node))
 
 
@@ -161,7 +159,16 @@ def _flow(text: str) -> str:
 
 def _parse(body: str) -> etree._Element:
     parser = lxml_html.HTMLParser(encoding="utf-8", huge_tree=True, no_network=True)
-    return lxml_html.document_fromstring(clean(body[:_MAX_BODY_CHARACTERS]).encode(), parser=parser)
+    try:
+        return lxml_html.document_fromstring(clean(body[:_MAX_BODY_CHARACTERS]).encode(), parser=parser)
+    except etree.ParserError:  # nothing in it that is an element or text
+        return lxml_html.document_fromstring("<html><body></body></html>")
+
+
+def _without_tags(markup: str) -> str:
+    """The words of markup that the parser gave up on (it follows nesting to some depth only)."""
+    markup = re.sub(r"(?is)<(script|style|head|textarea)\b.*?</\1\s*>", " ", markup)
+    return html.unescape(re.sub(r"(?s)<[^>]*>", "\n", markup))
 
 
 def _cut_block(root: etree._Element) -> tuple[etree._Element, int] | None:
