@@ -16,7 +16,7 @@ from typing import Any
 
 from ops_lib.errors import InputError, NotThere
 
-from . import events, rights
+from . import events, rights, series
 from .items import Extended, Item, Override, Values, element_of
 from .mailboxes import Folder, Mailbox
 from .values import Person
@@ -32,6 +32,25 @@ class Outgoing:
     recipients: tuple[str, ...]
     subject: str
     item_id: str
+
+
+def _must_be_in_order(values: Mapping[str, Any]) -> None:
+    if values["calendar:End"] < values["calendar:Start"]:
+        raise InputError("the event ends before it starts", subject=str(values.get("item:Subject", "")))
+
+
+def _must_occur(item: Item, original_start: datetime) -> None:
+    try:
+        if item.is_series:
+            series.occurrence_at(item, original_start)
+            return
+    except series.NoSuchOccurrence:
+        pass
+    raise InputError(
+        f"the series has no occurrence at {original_start.isoformat()}",
+        subject=str(item.values.get("item:Subject", "")),
+        fix="give the start that the recurrence says, in UTC, not the one it was moved to",
+    )
 
 
 class Organisation:
@@ -263,13 +282,14 @@ class Organisation:
         """Store a new item with everything a server fills in.
 
         Raises:
-            InputError: an event without Start or End, a series without occurrences.
+            InputError: an event without Start or End, or whose End is before its Start, a series without occurrences.
         """
         box = folder.mailbox
         if element == "CalendarItem":
             for uri in ("calendar:Start", "calendar:End"):
                 if uri not in values:
                     raise InputError(f"an event needs {uri}", subject=str(values.get("item:Subject", "")))
+            _must_be_in_order(values)
             events.complete_event(values, box, box.count())
             if not events.align_series(values):
                 raise InputError("the series has no occurrence", subject=str(values.get("item:Subject", "")))
@@ -290,33 +310,45 @@ class Organisation:
         )
 
     def update_item(self, item: Item, values: Mapping[str, Any], *, by: str = "") -> None:
-        """Change properties of an item: None takes one away. For an event, whole days and zones are kept in order."""
+        """Change properties of an item: None takes one away. For an event, whole days and zones are kept in order.
+
+        Raises:
+            InputError: an event would end before it starts.
+        """
         with self.lock:
-            for uri, value in values.items():
-                if value is None:
-                    item.values.pop(uri, None)
-                else:
-                    item.values[uri] = value
+            new = {uri: value for uri, value in {**item.values, **values}.items() if value is not None}
             if item.element == "CalendarItem":
-                events.settle_event(item.values)
-                events.align_series(item.values)
+                _must_be_in_order(new)
+                events.settle_event(new)
+                events.align_series(new)
             elif item.element == "Task":
-                events.settle_task(item.values, set(values), self.now())
+                events.settle_task(new, set(values), self.now())
+            item.values = new
             item.mailbox.touch_item(item, by or item.mailbox.address, values)
 
     def update_occurrence(
         self, item: Item, original_start: datetime, values: Mapping[str, Any], *, by: str = ""
     ) -> None:
-        """Change one occurrence of a series: move it, rename it, … The master counts as changed."""
+        """Change one occurrence of a series: move it, rename it, … The master counts as changed.
+
+        Raises:
+            InputError: the series has no occurrence then.
+        """
         with self.lock:
+            _must_occur(item, original_start)
             override = item.exceptions.setdefault(original_start, Override())
             override.values.update(values)
             item.mailbox.touch_item(item, by or item.mailbox.address, ["calendar:ModifiedOccurrences"])
             override.change = item.change
 
     def delete_occurrence(self, item: Item, original_start: datetime, *, by: str = "") -> None:
-        """Delete one occurrence of a series. The master counts as changed."""
+        """Delete one occurrence of a series. The master counts as changed.
+
+        Raises:
+            InputError: the series has no occurrence then, or it was deleted before.
+        """
         with self.lock:
+            _must_occur(item, original_start)
             item.exceptions.pop(original_start, None)
             item.deleted.add(original_start)
             item.mailbox.touch_item(item, by or item.mailbox.address, ["calendar:DeletedOccurrences"])

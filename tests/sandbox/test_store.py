@@ -171,6 +171,20 @@ def test_edits_of_a_series_show_on_its_master(organisation: Organisation) -> Non
     assert set(item.exceptions) == {MONDAY + timedelta(days=7)}
 
 
+def test_what_cannot_be_is_refused_with_a_reason(organisation: Organisation) -> None:
+    """An end before the start, and an occurrence that the series does not have, are refused; nothing changes."""
+    item = organisation.create_item(ALICE, "calendar", {"calendar:Start": MONDAY, "calendar:End": MONDAY})
+    with pytest.raises(InputError, match="ends before it starts"):
+        organisation.update_item(item, {"calendar:End": MONDAY - timedelta(hours=1)})
+    assert item.values["calendar:End"] == MONDAY
+    for change in (
+        lambda: organisation.delete_occurrence(item, MONDAY),
+        lambda: organisation.update_occurrence(item, MONDAY, {}),
+    ):
+        with pytest.raises(InputError, match="no occurrence at 2027-03-01T15:00:00"):
+            change()
+
+
 def test_a_folder_is_found_by_both_names(organisation: Organisation) -> None:
     """A folder is found by distinguished id or display name, which may be another language's."""
     box = organisation.add_mailbox(

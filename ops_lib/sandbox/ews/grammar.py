@@ -172,12 +172,20 @@ def check(request: SoapRequest) -> None:
 
 
 def _violation(text: str, element: Any, request: SoapRequest) -> SoapFault:
-    line = element.sourceline or 0
-    column = 0
-    lines = request.body.split(b"\n")
-    if 0 < line <= len(lines):
-        column = lines[line - 1].find(etree.QName(element).localname.encode()) + 1
-    return schema_violation(text, line, max(column, 0))
+    line, column = _position(element, request)
+    return schema_violation(text, line, column)
+
+
+def _position(element: Any, request: SoapRequest) -> tuple[int, int]:
+    """Line and column at which the element's name stands in the request, counted from 1."""
+    name = etree.QName(element).localname
+    same = [one for one in element.getroottree().iter() if etree.QName(one).localname == name]
+    starts = re.finditer(rb"<(?:[\w.-]+:)?" + re.escape(name.encode()) + rb"(?=[\s/>])", request.body)
+    for place, found in enumerate(starts):
+        if place < len(same) and same[place] is element:
+            before = request.body[: found.start() + 1]
+            return before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+    return element.sourceline or 0, 0
 
 
 def _type_name(kind: str) -> str:

@@ -11,6 +11,7 @@ from lxml import etree
 
 from ops_lib.sandbox.ews import OPERATIONS
 from ops_lib.sandbox.values import Body, Person
+from tests.support.soap import envelope, get_folder
 
 from .client import ALICE, SHARED, Client, assert_valid
 
@@ -186,6 +187,33 @@ def test_a_documented_request_is_answered_in_the_documented_shape(client: Client
 def test_a_documented_error_is_answered_in_the_documented_shape(client: Client, example: Example) -> None:
     """What a documented request cannot do is said with the documented code, in the documented elements."""
     _compare(client, example)
+
+
+INBOX1 = envelope(get_folder("inbox1"))
+FAULTS = {
+    "addimgroup-operation-3": b"<a>&nosuch;</a>",
+    "findconversation-operation-3": INBOX1,
+    "getimitemlist-operation-3": envelope("<m:GetServerTimeZones/>", version="Exchange2007_SP1"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_has_the_documented_shape(client: Client, name: str) -> None:
+    """A request of the documented kind of fault gets the documented elements, code and message."""
+    documented = etree.parse(EXAMPLES / f"{name}.response.xml").getroot().find(".//{*}Fault")
+    reply = client.send(FAULTS[name])
+    fault = etree.fromstring(reply.body).find(".//{*}Fault")
+    assert reply.status == 500
+    assert _paths(fault) == _paths(documented)
+    for path in (".//{*}ResponseCode", ".//{*}Message", "faultcode"):
+        assert fault.findtext(path).split() == documented.findtext(path).split()
+
+
+def test_a_violation_is_said_in_the_documented_words(client: Client) -> None:
+    """A wrong distinguished folder id is called wrong in exactly the words of the documented fault."""
+    documented = etree.parse(EXAMPLES / "findconversation-operation-3.response.xml").getroot()
+    fault = etree.fromstring(client.send(INBOX1).body)
+    assert fault.findtext(".//faultstring") == documented.findtext(".//faultstring")
 
 
 @pytest.mark.parametrize(("base", "response"), [("Default", 3), ("AllProperties", 4)])

@@ -66,6 +66,15 @@ def test_a_request_that_breaks_the_schema_is_refused(client: Client, case: str) 
     assert client.organisation.mailbox(ALICE).items == {}
 
 
+def test_the_fault_says_where_the_schema_is_broken(client: Client) -> None:
+    """Line and position are those of the element's name, of the second one where the first is well."""
+    items = event("<t:Sensitivity>Normal</t:Sensitivity>") + "\n  " + event("<t:Sensitivity>Secret</t:Sensitivity>")
+    request = envelope(create(items))
+    detail = etree.fromstring(client.send(request).body).find(".//{*}MessageXml")
+    line, column = int(detail.findtext("{*}LineNumber")), int(detail.findtext("{*}LinePosition"))
+    assert request.split(b"\n")[line - 1][column - 1 :].startswith(b"t:Sensitivity>Secret")
+
+
 @pytest.mark.parametrize(
     ("request_body", "code"),
     [
