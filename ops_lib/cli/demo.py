@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -122,11 +121,10 @@ def _dry_run(running: Demo) -> None:
 def _report(running: Demo, folder: Path, user: str) -> str:
     from ops_lib.runbook import runner
     from ops_lib.sync.mapping import instant_text
-    from ops_lib.workspace import NOW_VARIABLE
+    from ops_lib.workspace import DATABASE_VARIABLE, NOW_VARIABLE
 
-    kept = os.environ.get(NOW_VARIABLE)
-    os.environ[NOW_VARIABLE] = instant_text(running.clock())  # the notebook's own process looks at the same clock
-    try:
+    # The notebook's own process looks at the demo's clock, and at no other database than the demo's.
+    with runner.environment({NOW_VARIABLE: instant_text(running.clock()), DATABASE_VARIABLE: None}):
         record = runner.run_runbook(
             "report_sync",
             {"user": user},
@@ -135,11 +133,6 @@ def _report(running: Demo, folder: Path, user: str) -> str:
             now=running.clock(),
             show_progress=sys.stderr.isatty(),
         )
-    finally:
-        if kept is None:
-            del os.environ[NOW_VARIABLE]
-        else:
-            os.environ[NOW_VARIABLE] = kept
     _tell(f"outcome {record.outcome}{f': {record.message}' if record.message else ''}")
     for what, path in (
         ("report", record.report),

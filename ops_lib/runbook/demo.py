@@ -24,11 +24,12 @@ from ops_lib.crm.directory import Directory
 from ops_lib.crm.store import SqlCrm
 from ops_lib.errors import WorkspaceError
 from ops_lib.model import Account, ActivityStatus, AllDay, Origin, Timed, When
+from ops_lib.runbook.runner import environment
 from ops_lib.sandbox import people
 from ops_lib.sandbox.residents import inhabitants
 from ops_lib.sandbox.server import Sandbox
 from ops_lib.sync.fleet import Fleet
-from ops_lib.workspace import Workspace
+from ops_lib.workspace import DATABASE_VARIABLE, Workspace
 
 MARKER = ".syncops-demo"
 """A folder that holds this was made by a demo, and may be made anew by one."""
@@ -81,6 +82,7 @@ def make(folder: Path) -> Demo:
     population = people.population()
     sandbox = Sandbox(inhabitants(), now=clock).start()
     try:
+        _remove_when_we_end(sandbox.ca_file.parent)
         workspace = _workspace(folder, clock)
         load_crm(workspace, population)
         demo = Demo(workspace, sandbox, clock, population)
@@ -142,7 +144,7 @@ def for_notebook() -> tuple[Workspace, str]:
     folder = Path(tempfile.mkdtemp(prefix="syncops-demo-")) / "demo"
     demo = make(folder)
     atexit.register(_end, demo, folder.parent)
-    _remove_when_we_end(folder.parent, demo.sandbox.ca_file.parent)
+    _remove_when_we_end(folder.parent)
     return demo.workspace, story.monday_morning(demo)
 
 
@@ -154,7 +156,8 @@ def cycle(demo: Demo, *, minutes: float = 15) -> Fleet:
 
 
 def _workspace(folder: Path, clock: DemoClock) -> Workspace:
-    made = Workspace.create(folder)
+    with environment({DATABASE_VARIABLE: None}):  # made-up people never go into the database that somebody works with
+        made = Workspace.create(folder)
     made.close()
     (folder / MARKER).write_text("Made by syncops demo: the next one removes this folder.\n", encoding="utf-8")
     return Workspace(made.path, made.settings, clock)

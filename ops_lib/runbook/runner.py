@@ -64,18 +64,18 @@ def run_runbook(
         own = _own_folder(folder, f"{stem}-{now:%Y%m%dT%H%M%SZ}")
         began = time.monotonic()
         executed = own / f"{stem}.ipynb"
-        with _environment({RUN_FOLDER_VARIABLE: str(own)}):
-            error = _execute(path, executed, values, show_progress)
-        said = {} if error else _last_line(executed, stem)
+        with environment({RUN_FOLDER_VARIABLE: str(own)}):
+            stop = _execute(path, executed, values, show_progress)
+        said = {} if stop else _last_line(executed, stem)
         html = _as_html(executed)
         record = RunRecord(
             when=instant_text(now),
             runbook=stem,
-            outcome=_outcome_of(error) if error else said.get("outcome", "failed"),
+            outcome=_outcome_of(stop) if stop else said.get("outcome", "failed"),
             seconds=round(time.monotonic() - began, 1),
             parameters=values,
             figures={name: value for name, value in said.items() if name != "outcome"},
-            message=_message_of(error) if error else "" if said else "the notebook did not say how it ended",
+            message=stop.message if stop else "" if said else "the notebook did not say how it ended",
             notebook=str(executed.relative_to(folder)),
             html=str(html.relative_to(folder)),
             report=str((own / "report.html").relative_to(folder)) if (own / "report.html").exists() else "",
@@ -124,8 +124,17 @@ def _lock(handle: int) -> None:
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _execute(source: Path, target: Path, values: Mapping[str, library.Value], show_progress: bool) -> Any:
-    """Run the notebook; the error that stopped it, or None."""
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """What stopped a notebook: the error's name and its message."""
+
+    name: str
+    message: str
+
+
+def _execute(source: Path, target: Path, values: Mapping[str, library.Value], show_progress: bool) -> _Stop | None:
+    """Run the notebook; what stopped it, or None."""
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from papermill.execute import execute_notebook
     from traitlets.config import Config
@@ -143,17 +152,15 @@ def _execute(source: Path, target: Path, values: Mapping[str, library.Value], sh
             ),  # else each kernel warns of plain TCP on stderr
         )
     except PapermillExecutionError as error:
-        return error
+        return _Stop(error.ename, " ".join(str(error.evalue).split()))
+    except (CellTimeoutError, DeadKernelError) as error:
+        return _Stop(type(error).__name__, str(error).strip().partition("\n")[0])
     return None
 
 
-def _outcome_of(error: Any) -> str:
-    kind = getattr(errors, error.ename, None)
+def _outcome_of(stop: _Stop) -> str:
+    kind = getattr(errors, stop.name, None)
     return "blocked" if isinstance(kind, type) and issubclass(kind, OpsError) else "failed"
-
-
-def _message_of(error: Any) -> str:
-    return " ".join(str(error.evalue).split())
 
 
 def _last_line(executed: Path, stem: str) -> dict[str, Any]:
@@ -197,15 +204,19 @@ def _own_folder(folder: Path, name: str) -> Path:
 
 
 @contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Variables that the kernel inherits."""
+def environment(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Variables of this process that a kernel it starts inherits, for a while; None takes one away."""
     before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+    _set(values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _set(before)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -95,6 +95,18 @@ def test_a_demo_is_made_anew_where_one_was(tmp_path: Path) -> None:
     assert demo.MARKER in {path.name for path in (tmp_path / "demo").iterdir()}
 
 
+def test_a_demo_never_touches_the_database_that_somebody_works_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SYNCOPS_DATABASE_URL is for real workspaces: the made-up people go into the demo's own file."""
+    monkeypatch.setenv("SYNCOPS_DATABASE_URL", f"sqlite:///{tmp_path / 'real.db'}")
+    made = demo.make(tmp_path / "demo")
+    made.close()
+    assert (tmp_path / "demo" / "syncops.db").exists()
+    assert not (tmp_path / "real.db").exists()
+    assert os.environ["SYNCOPS_DATABASE_URL"].endswith("real.db")
+
+
 def test_a_population_becomes_the_crms_calendar(tmp_path: Path) -> None:
     """Every activity of the population stands in the CRM with its time, status and individual; loading it again adds nothing."""
     workspace = Workspace.create(tmp_path / "workspace")

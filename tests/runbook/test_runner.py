@@ -96,6 +96,14 @@ def test_a_fault_of_ours_fails_with_its_traceback(probe: Path, tmp_path: Path) -
     assert "ZeroDivisionError" in (tmp_path / "runs" / record.notebook).read_text()
 
 
+def test_a_kernel_that_dies_is_a_failed_run(probe: Path, tmp_path: Path) -> None:
+    """The run is in the index with its reason; nothing hangs."""
+    _write(probe, "import os\nos._exit(1)", _line("ok"))
+    record = _run(tmp_path / "runs")
+    assert (record.outcome, record.message) == ("failed", "Kernel died")
+    assert runner.records(tmp_path / "runs") == [record]
+
+
 def test_a_notebook_that_does_not_say_how_it_ended_has_failed(probe: Path, tmp_path: Path) -> None:
     """Silence is no success; and another runbook's line is not its own."""
     _write(probe, 'print(\'{"runbook": "other", "outcome": "ok"}\')')
