@@ -44,6 +44,7 @@ _PARSER_OPTIONS: dict[str, Any] = {
     "remove_pis": True,
     "huge_tree": True,
 }
+_DETAIL_ELEMENTS = frozenset({"LineNumber", "LinePosition", "Violation"})
 _POSITION = re.compile(r", line \d+, column \d+.*")
 
 
@@ -145,7 +146,7 @@ def fault(problem: SoapFault) -> Reply:
     """The fault as Exchange sends it. Source: Microsoft's pages of AddImGroup and FindConversation."""
     details = "".join(
         f'<t:Value Name="{quote(name)}">{escape(text)}</t:Value>'
-        if name == "BackOffMilliseconds"
+        if name not in _DETAIL_ELEMENTS
         else f"<t:{name}>{escape(text)}</t:{name}>"
         for name, text in problem.details
     )

@@ -100,7 +100,7 @@ class ResponseError(Exception):
 class SoapFault(Exception):
     """The whole request fails, before anything was applied.
 
-    ``details`` are the elements of ``MessageXml`` in order (LineNumber, Violation, …); ``fault_string`` is what people read.
+    ``details`` is what ``MessageXml`` holds, in order: LineNumber, LinePosition, Violation, or a named Value; ``fault_string`` is what people read.
     """
 
     def __init__(

@@ -49,7 +49,7 @@ class Session:
         if mailbox is None:
             raise SoapFault("ErrorNonExistentMailbox")
         if kind == "PrimarySmtpAddress" and value.lower() != mailbox.address:
-            raise SoapFault("ErrorNonPrimarySmtpAddress", details=(("Value", mailbox.address),))
+            raise SoapFault("ErrorNonPrimarySmtpAddress", details=(("Primary", mailbox.address),))
         if mailbox.address != self.organisation.primary(caller.address) and not self.organisation.may_impersonate(
             caller.address, mailbox.address
         ):
