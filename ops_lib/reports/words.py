@@ -9,9 +9,13 @@ from zoneinfo import ZoneInfo
 from ops_lib.model import AllDay, Entry, When
 
 
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
 def day_words(day: date) -> str:
-    """``Mon 23 Nov``."""
-    return f"{day:%a} {day.day} {day:%b}"
+    """``Mon 23 Nov``, in whatever language the machine speaks: the rest of the report is English."""
+    return f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
 
 
 def instant_words(instant: datetime, zone: ZoneInfo) -> str:
