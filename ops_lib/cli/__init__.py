@@ -43,6 +43,7 @@ COMMANDS = (
     Command("sync", "sync:sync", "Keep the accounts in step: one cycle each."),
     Command("status", "sync:status", "How each account stands."),
     Command("check", "sync:check", "The sync's invariants over the ledger and both sides, read-only."),
+    Command("explain", "sync:explain", "Why is this activity not on my calendar?"),
     Command("activity", "activity:app", "The CRM's calendar."),
     Command("individual", "master_data:individual", "The prospects and residents that activities are for."),
     Command("template", "master_data:template", "What pre-fills an email."),

@@ -1,0 +1,180 @@
+"""`syncops sync | status | check | explain` as an outside program calls them, against the sandbox over HTTPS."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ops_lib.sandbox.server import Sandbox
+from tests.support.command_line import CommandLine
+from tests.support.sandbox import ALICE, BOB, SERVICE
+
+WORDS = (
+    "--auth",
+    "basic",
+    "--access",
+    "impersonation",
+    "--service-user",
+    SERVICE,
+    "--password-env",
+    "SANDBOX_PASSWORD",
+    "--version",
+    "2016",
+)
+
+
+@pytest.fixture
+def customer(run: CommandLine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """A host on the sandbox, alice and bob, and one tour."""
+    monkeypatch.setenv("SANDBOX_PASSWORD", sandbox.passwords[SERVICE])
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent/ca.pem")  # the host's own bundle wins
+    run("community", "add", "Elm Court")
+    for email in (ALICE, BOB):
+        run("user", "add", "--email", email, "--name", email.partition("@")[0], "--community", "Elm Court")
+    ca_file = str(sandbox.document()["ca_file"])
+    run(
+        "host",
+        "add",
+        "H",
+        "--url",
+        sandbox.ews_url_https,
+        "--ca-bundle",
+        ca_file,
+        *WORDS,
+        "--community",
+        "all",
+        "--types",
+        "Tour,Home Visit",
+        "--inbound-type",
+        "Appointment",
+    )
+    for email in (ALICE, BOB):
+        run("account", "add", "--host", "H", "--user", email)
+    tour(run)
+    return run
+
+
+def tour(run: CommandLine, description: str = "Tour", **more: str) -> str:
+    options = {"--start": "2026-11-24T10:00:00Z", "--end": "2026-11-24T11:00:00Z", "--type": "Tour"} | more
+    words = [word for pair in options.items() for word in pair]
+    return str(run("activity", "add", "--user", ALICE, "--description", description, *words).json["id"])
+
+
+@pytest.mark.req("C1", "Y1", "Y7")
+def test_dry_run_then_sync_then_nothing(customer: CommandLine) -> None:
+    """The dry run's JSON says what will happen and why; the cycle does it; the next one has nothing to do. Exit code 0 each."""
+    plan = customer("sync", "--dry-run", "--json").json
+    changes = {each["account"]: each["changes"] for each in plan["accounts"]}
+    assert changes[BOB] == []
+    (change,) = changes[ALICE]
+    assert (change["action"], change["side"], change["kind"], change["reason"], change["before"]) == (
+        "create",
+        "exchange",
+        "event",
+        "new in the CRM",
+        None,
+    )
+    assert (change["after"]["description"], change["after"]["start"]) == ("Tour", "2026-11-24T10:00:00Z")
+    ran = customer("sync", "--json").json
+    assert ran["run"] == 1
+    first = {each["account"]: each for each in ran["accounts"]}[ALICE]
+    assert set(first) == {
+        "account",
+        "outcome",
+        "created",
+        "updated",
+        "deleted",
+        "skipped",
+        "failed",
+        "requests",
+        "seconds",
+    }
+    assert (first["outcome"], first["created"]) == ("ok", {"crm": 0, "exchange": 1})
+    again = customer("sync", "--json", "--account", ALICE).json["accounts"]
+    assert [each["account"] for each in again] == [ALICE]
+    assert again[0]["created"] == again[0]["updated"] == again[0]["deleted"] == {"crm": 0, "exchange": 0}
+
+
+@pytest.mark.req("T1")
+def test_status_has_a_row_for_each_process(customer: CommandLine) -> None:
+    """Unattempted before, Syncing and Unattempted after the first cycle, Not Enabled for email; the keys are the contract's."""
+    before = customer("status", "--json").json
+    assert {(row["account"], row["process"]): row["status"] for row in before}[ALICE, "calendar"] == "Unattempted"
+    customer("sync")
+    rows = customer("status", "--json").json
+    assert set(rows[0]) == {
+        "account",
+        "host",
+        "process",
+        "status",
+        "sub_cause",
+        "since",
+        "last_success",
+        "owner",
+        "next_step",
+    }
+    found = {(row["account"], row["process"]): row for row in rows}
+    assert found[ALICE, "calendar"]["status"] == "Syncing"
+    assert found[BOB, "calendar"]["status"] == "Unattempted"
+    assert found[ALICE, "email"]["status"] == "Not Enabled"
+    assert found[ALICE, "calendar"]["last_success"] == "2026-11-23T09:00:00Z"
+
+
+def test_a_failing_host_is_exit_code_1_with_reason(
+    customer: CommandLine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong password fails both accounts with one sign-in; the reason is on stderr, the code in the JSON, the status says it."""
+    monkeypatch.setenv("SANDBOX_PASSWORD", "wrong")
+    sandbox.requests.clear()
+    answer = customer("sync", "--json", "--threads", "1", exit_code=1)
+    assert [each["outcome"] for each in answer.json["accounts"]] == ["failed", "failed"]
+    assert answer.stderr.count("To mend it") == 2
+    assert "wrong" not in answer.stdout + answer.stderr.replace("wrong password", "").replace("password is wrong", "")
+    assert sandbox.requests.total() == 1
+    assert {row["status"] for row in customer("status", "--json").json if row["process"] == "calendar"} == {
+        "Unauthorized"
+    }
+
+
+def test_without_accounts_nothing_can_start(run: CommandLine) -> None:
+    """No account, an unknown one, a missing secret: exit code 2 or 1, one line, and what to do."""
+    answer = run("sync", exit_code=2)
+    assert answer.stderr.startswith("error: there are no accounts")
+    assert run("sync", "--account", "nobody@example.test", exit_code=2).stderr.startswith(
+        "error: there is no account nobody@example.test"
+    )
+    assert run("status", "--json").json == []
+
+
+def test_check_compares_both_sides(customer: CommandLine, sandbox: Sandbox) -> None:
+    """After a cycle every pair is equal; an edit since is `waiting`, not a fault; the exit code stays 0."""
+    customer("sync")
+    found = {each["account"]: each for each in customer("check", "--json").json}
+    assert (found[ALICE]["links"], found[ALICE]["equal"], found[ALICE]["remarks"]) == (1, 1, [])
+    organisation = sandbox.organisation
+    (item,) = organisation.mailbox(ALICE).folder("calendar").items.values()
+    organisation.update_item(item, {"item:Subject": "Tour, edited"})
+    (remark,) = {each["account"]: each for each in customer("check", "--json").json}[ALICE]["remarks"]
+    assert (remark["verdict"], remark["reason"]) == ("waiting", "description changed since the last cycle")
+
+
+@pytest.mark.req("T4")
+def test_explain_answers_why_it_is_not_there(customer: CommandLine) -> None:
+    """Not sent yet, wrong type, start not before end, all-day without tasks, cancelled, no account: each in words, with the mend."""
+
+    def reasons(activity: str) -> list[str]:
+        return [each["reason"] for each in customer("explain", activity, "--json", exit_code=1).json["reasons"]]
+
+    waiting = tour(customer, "Later")
+    assert reasons(waiting)[0].startswith("it is not sent yet")
+    customer("sync")
+    explained = customer("explain", waiting, "--json").json
+    assert explained["in_step"]
+    assert [each["action"] for each in explained["history"]] == ["create"]
+    assert "not among the types" in reasons(tour(customer, "Call", **{"--type": "Call Out"}))[0]
+    backwards = tour(customer, "Backwards", **{"--start": "2026-11-24T12:00:00Z"})
+    assert reasons(backwards) == ["its start is not before its end"]
+    customer("activity", "cancel", waiting)
+    assert "Cancelled" in reasons(waiting)[0]
+    assert json.loads(customer("explain", "99999", exit_code=2).stdout or "null") is None
