@@ -25,10 +25,20 @@ ALICE = "alice@example.test"
 SET = "6f0a2c54-3d1e-4b7a-9c65-2e8d7b1f4a90"
 KEY = f'<t:ExtendedFieldURI PropertySetId="{SET}" PropertyName="Key" PropertyType="String"/>'
 START = datetime(2026, 12, 1, tzinfo=UTC)
-TWELVE = (
-    "item:Subject item:Sensitivity item:Categories item:LastModifiedTime calendar:Start calendar:End calendar:Location "
-    "calendar:IsAllDayEvent calendar:LegacyFreeBusyStatus calendar:StartTimeZone calendar:UID calendar:CalendarItemType"
-).split()
+TWELVE = [
+    "item:Subject",
+    "item:Sensitivity",
+    "item:Categories",
+    "item:LastModifiedTime",
+    "calendar:Start",
+    "calendar:End",
+    "calendar:Location",
+    "calendar:IsAllDayEvent",
+    "calendar:LegacyFreeBusyStatus",
+    "calendar:StartTimeZone",
+    "calendar:UID",
+    "calendar:CalendarItemType",
+]
 CALENDAR = '<t:DistinguishedFolderId Id="calendar"/>'
 
 

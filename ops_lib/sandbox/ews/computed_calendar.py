@@ -134,23 +134,30 @@ def _deleted(view: View) -> str:
 
 
 def _neighbours(view: View, *, adjacent: bool) -> list[View]:
-    if view.item.is_series and view.occurrence is None:
-        return []
+    """The busy events right before and after this one, or those at the same time; looked for once a view."""
+    if view.neighbours is None:
+        view.neighbours = _look_around(view)
+    return view.neighbours[adjacent]
+
+
+def _look_around(view: View) -> tuple[list[View], list[View]]:
+    """The busy events at the same time, and those that touch it."""
+    conflicting: list[View] = []
+    adjacent: list[View] = []
     start, end = view.values.get("calendar:Start"), view.values.get("calendar:End")
-    if start is None or end is None:
-        return []
+    if start is None or end is None or view.kind == "RecurringMaster":
+        return conflicting, adjacent
     moment = timedelta(seconds=1)
-    found = series.in_window(view.item.folder.items.values(), start - moment, end + moment)
-    views = []
-    for one in found:
+    for one in series.in_window(view.item.folder.items.values(), start - moment, end + moment):
         other = View(one.master, view.session, one) if isinstance(one, Occurrence) else View(one, view.session)
         if other.id == view.id or other.values.get("calendar:LegacyFreeBusyStatus") == "Free":
             continue
         other_start, other_end = other.values["calendar:Start"], other.values["calendar:End"]
-        touching = other_end == start or other_start == end
-        if touching if adjacent else other_start < end and other_end > start:
-            views.append(other)
-    return views
+        if other_start < end and other_end > start:
+            conflicting.append(other)
+        elif other_end == start or other_start == end:
+            adjacent.append(other)
+    return conflicting, adjacent
 
 
 def _neighbour_xml(view: View) -> str:

@@ -32,13 +32,15 @@ PRIVATE_SUBJECT = "Private Appointment"
 class View:
     """What an answer says about one item. ``session`` is the caller's; ``occurrence`` is None but for occurrences."""
 
-    __slots__ = ("_rights", "extended", "hidden", "item", "occurrence", "session", "values")
+    __slots__ = ("_rights", "extended", "hidden", "item", "neighbours", "occurrence", "session", "values")
 
     def __init__(self, item: Item, session: Session, occurrence: Occurrence | None = None) -> None:
         self.item = item
         self.session = session
         self.occurrence = occurrence
         self._rights: rights.Rights | None = None
+        #: the events at the same time, and those right before and after, once somebody has looked
+        self.neighbours: tuple[list[View], list[View]] | None = None
         self.values: Values = item.values if occurrence is None else occurrence.values
         self.extended: Extended = item.extended
         if occurrence is not None and occurrence.override is not None and occurrence.override.extended:
