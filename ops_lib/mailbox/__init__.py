@@ -11,6 +11,9 @@ The contract in words; `tests/contract/` runs it against every implementation.
   (sign-in, no answer, throttled) is raised.
 - Reads are tried again on transient failures with the server's own pauses; a request that creates is **never** sent twice by a mailbox:
   it raises `AnswerLost` (it may have been done) or another `MailboxError` (it was not done), and the cycle looks the stamps up.
+- Where a server's calendar view does not show occurrences, ``expand`` computes them. Their ids (`occurrences.is_computed`) are the suite's own;
+  ``read``, ``update``, ``delete`` and ``master_of`` take them like any other. Which occurrence such an id means on the server is looked up at the
+  moment of the write and verified; one that cannot be verified is an `ItemRefused`, never a write on another.
 - ``requests`` and ``bytes_received`` count what was really sent and received.
 """
 
@@ -43,8 +46,9 @@ class FolderChanges:
 class View:
     """The calendar between two instants: single events and occurrences, no masters.
 
-    ``is_expanded`` is false where the server lists masters instead of their occurrences (then ``items`` holds the masters), or lists something
-    that has no id: the caller must not conclude anything from an occurrence that is missing.
+    ``is_expanded`` is false where the server lists masters instead of their occurrences (then ``items`` holds those masters that begin in the
+    window), or lists something that has no id: the caller must not conclude anything from an occurrence that is missing. A view without any
+    master and any occurrence says nothing about the server: series that began earlier are in no such list.
     """
 
     items: list[Item]
@@ -95,6 +99,14 @@ class Mailbox(Protocol):
 
     def view(self, window: Window) -> View:
         """What the calendar holds between two instants, however many pages or splits it takes; without bodies and attendees."""
+
+    def expand(self, master_ids: Sequence[str], window: Window) -> list[list[Item] | MailboxError]:
+        """Of each series, the occurrences that touch the window, computed from its master; with body and attendees, as ``read`` gives them.
+
+        For servers whose ``view`` does not show them. A series that cannot be computed is an `ItemRefused` with the reason, one that is no more
+        an `ItemGone`. An occurrence's ``original_start`` is the instant of its hour on the wall of the series' zone (the account's, where the
+        master names none that is known); its ``change_key`` changes with any of its content.
+        """
 
     def read(self, kind: Kind, item_ids: Sequence[str]) -> list[Item | MailboxError]:
         """The items as they are now, with body and attendees; `ItemGone` for those that are no more."""

@@ -16,7 +16,7 @@ class ExchangeNews:
     ``whole_series`` are the UIDs of series whose occurrences in the window are all among ``items``: only of these is a missing one a deleted one.
     ``masters`` are the item ids of masters, with their UID. ``unread`` are items that could not be read, with the reason.
     ``complete``: the kinds of which every item is here. ``existing`` are ids that are known to exist though they are not among ``items``.
-    ``texts`` are bodies as text, by item id.
+    ``texts`` are bodies as text, by item id. ``unexpanded`` are series whose occurrences are not known, by their master's id, with the reason.
     """
 
     items: Mapping[str, Item] = field(default_factory=dict)
@@ -27,6 +27,7 @@ class ExchangeNews:
     texts: Mapping[str, str] = field(default_factory=dict)
     existing: frozenset[str] = frozenset()
     complete: frozenset[Kind] = frozenset()
+    unexpanded: Mapping[str, tuple[Item, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

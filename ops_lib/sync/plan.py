@@ -64,7 +64,13 @@ def plan(
             and activity.activity_id not in adopted.activity_ids
         ):
             changes.extend(_new_activity(activity, agreed, policy))
+    changes.extend(_unexpanded(master, reason) for master, reason in exchange.unexpanded.values())
     return sorted(changes, key=_order)
+
+
+def _unexpanded(master: Item, reason: str) -> Change:
+    """A series that cannot be shown: what is known of its occurrences stays as it is."""
+    return Change(action="skip", side="crm", kind=master.kind, key=f"item:{master.item_id}", item=master, reason=reason)
 
 
 def _successors(activities: Mapping[str, Activity]) -> dict[str, Activity]:

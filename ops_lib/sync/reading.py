@@ -7,12 +7,13 @@ Bodies are read only of what becomes or is an activity in the CRM that came from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ops_lib.crm import Crm
 from ops_lib.errors import ItemGone, MailboxError, SyncStateInvalid
-from ops_lib.mailbox import Mailbox
+from ops_lib.mailbox import Mailbox, View
+from ops_lib.mailbox.occurrences import is_computed
 from ops_lib.model import Account, Activity, Intent, Item, ItemType, Kind, Link, LinkState, Origin, Window
 from ops_lib.sync.body import as_text
 from ops_lib.sync.ledger import Position, Retry
@@ -49,6 +50,7 @@ class Reading:
     forgotten_series: set[str] = field(default_factory=set)
     complete: set[Kind] = field(default_factory=set)
     retried: set[str] = field(default_factory=set)
+    unexpanded: dict[str, tuple[Item, str]] = field(default_factory=dict)
     position: Position = field(default_factory=Position)
 
     def news(self) -> ExchangeNews:
@@ -62,6 +64,7 @@ class Reading:
             texts=self.texts,
             existing=frozenset(self.existing),
             complete=frozenset(self.complete),
+            unexpanded=self.unexpanded,
         )
 
 
@@ -155,16 +158,21 @@ class Reader:
             reading.whole_series.add(series[item_id])
             reading.forgotten_series.add(item_id)
         entered = self._entered(position)
-        if reading.masters:
-            wanted: Window | None = window
-        else:
-            wanted = entered
+        unread = self._unread_series()
+        wanted = window if reading.masters or unread else entered
         if wanted is None:
             return
         view = self._mailbox.view(wanted)
         changed = {master.uid for master in reading.masters.values()}
-        if view.is_expanded and reading.masters:
-            reading.whole_series |= changed
+        if self._shows_occurrences(view, reading):
+            if view.is_expanded:
+                reading.whole_series |= changed
+        else:
+            known = series.keys() - reading.forgotten_series if entered is not None else unread
+            masters = {item_id: series[item_id] for item_id in known}
+            masters |= {master.item_id: master.uid for master in reading.masters.values()}
+            is_sure = any(item.item_type is ItemType.MASTER for item in view.items) or self._has_computed()
+            self._expand_series(masters, window if is_sure else wanted, reading)
         for item in view.items:
             if item.item_type is ItemType.MASTER or item.item_id in reading.items:
                 continue
@@ -174,6 +182,58 @@ class Reader:
             if item.uid in changed or is_entering or (item.original_start is None and self._is_news(item)):
                 reading.items[item.item_id] = item
                 reading.gone.discard(item.item_id)
+
+    def _shows_occurrences(self, view: View, reading: Reading) -> bool:
+        """Whether the server's calendar view holds the occurrences of series. One in it says so, a master says it does not; an empty view says
+        nothing: then the links tell what it did before, unless everything is read anew (the mailbox may be on another server)."""
+        if any(item.item_type is ItemType.MASTER for item in view.items):
+            return False
+        if any(item.original_start is not None for item in view.items):
+            return True
+        has_linked = any(link.original_start is not None for link in self._remembered.links)
+        return has_linked and not self._has_computed() and Kind.EVENT not in reading.complete
+
+    def _has_computed(self) -> bool:
+        return any(is_computed(link.item_id) for link in self._remembered.links)
+
+    def _expand_series(self, masters: Mapping[str, str], window: Window, reading: Reading) -> None:
+        """Let the occurrences of these series (master id → UID) be computed, for a server whose calendar view shows none.
+
+        Over the whole window they are all there are. Once a day, when days enter the window, every series is computed: on such a server the
+        change of one occurrence may not show among the folder's changes.
+        """
+        if not masters:
+            return
+        failed: set[str] = set()
+        texts: dict[str | None, str] = {}
+        for (master_id, uid), found in zip(masters.items(), self._mailbox.expand(list(masters), window), strict=True):
+            if isinstance(found, ItemGone):
+                continue  # the folder's next changes say so
+            if isinstance(found, MailboxError):
+                failed.add(uid)
+                reason = f"not readable now: {found}" if found.transient else str(found)
+                reading.unexpanded[master_id] = (
+                    reading.masters.get(master_id) or _unread_master(master_id, uid),
+                    reason,
+                )
+                continue
+            for item in found:
+                reading.gone.discard(item.item_id)
+                if not self._is_news(item):
+                    reading.items[item.item_id] = replace(item, body=None)  # its notes are as agreed
+                    continue
+                if item.body not in texts:
+                    texts[item.body] = as_text(item.body, is_html=item.body_is_html)
+                reading.items[item.item_id] = item
+                reading.texts[item.item_id] = texts[item.body]
+            if window == self._policy.window and uid:
+                reading.whole_series.add(uid)
+        reading.whole_series -= failed
+
+    def _unread_series(self) -> set[str]:
+        """Masters whose occurrences could not be read and that are due for another try."""
+        due = {retry.key for retry in self._remembered.retries if self._is_due(retry)}
+        return {item_id for item_id in self._remembered.series if f"item:{item_id}" in due}
 
     def _entered(self, position: Position) -> Window | None:
         """The days that are in the window now and were not when the account was last read."""
@@ -188,6 +248,9 @@ class Reader:
             return Window(window.start, min(position.window_start, window.end))
         return None
 
+    def _is_due(self, retry: Retry) -> bool:
+        return not retry.is_set_aside and retry.next_at <= self._policy.now
+
     def _is_news(self, item: Item) -> bool:
         link = self._links_by_item.get(item.item_id)
         return link is None or link.change_key != item.change_key
@@ -195,9 +258,7 @@ class Reader:
     # ── what is looked at for other reasons ──────────────────────────────────────────────────────────────────────────
     def _look_again(self, reading: Reading) -> None:
         """What failed before and is due for another try."""
-        due = [
-            retry for retry in self._remembered.retries if not retry.is_set_aside and retry.next_at <= self._policy.now
-        ]
+        due = [retry for retry in self._remembered.retries if self._is_due(retry)]
         by_activity = {link.activity_id: link for link in self._remembered.links}
         activity_ids = [retry.key.partition(":")[2] for retry in due if retry.key.startswith("activity:")]
         for activity_id, activity in self._crm().get([a for a in activity_ids if a not in reading.activities]).items():
@@ -341,3 +402,10 @@ class Reader:
                 reading.items[item_id] = found
                 if found.body is not None:
                     reading.texts[item_id] = as_text(found.body, is_html=found.body_is_html)
+
+
+def _unread_master(master_id: str, uid: str) -> Item:
+    """All that is known of a series that was seen before and cannot be read now."""
+    return Item(
+        item_id=master_id, change_key="", kind=Kind.EVENT, subject="", when=None, item_type=ItemType.MASTER, uid=uid
+    )

@@ -147,9 +147,7 @@ class Writer:
         self._done(change)
 
     def _skip(self, unit: Unit, change: Change) -> None:
-        if change.item is not None and change.item.when is None:
-            self._result.outcomes.append(_outcome(change, "skipped"))
-        elif change.reason.startswith("not readable now"):
+        if change.reason.startswith("not readable now"):
             self._fail(unit, change, change.reason, "", key=_item_key(change))
         else:
             self._result.outcomes.append(_outcome(change, "skipped"))

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ops_lib.errors import AnswerLost, ItemConflict, ItemGone, MailboxError, SyncStateInvalid
+from ops_lib.errors import AnswerLost, ItemConflict, ItemGone, ItemRefused, MailboxError, SyncStateInvalid
 from ops_lib.mailbox import FolderChanges, ItemContent, ItemUpdate, View
+from ops_lib.mailbox.occurrences import is_computed, master_and_day, occurrence_id
 from ops_lib.model import AllDay, Item, ItemType, Kind, Timed, When, Window, Written
 
 
@@ -27,7 +28,9 @@ class Outlook:
     numbers: Any = field(default_factory=lambda: itertools.count(1))
     failures: list[tuple[str, Exception, str]] = field(default_factory=list)
     generation: int = 1
+    expands: bool = True  # whether the calendar view shows occurrences, or only the masters that begin in it
     late: dict[str, Item] = field(default_factory=dict)
+    uncomputable: set[str] = field(default_factory=set)  # masters
 
     # ── what the user does ───────────────────────────────────────────────────────────────────────────────────────────
     def add(self, subject: str, when: When, *, kind: Kind = Kind.EVENT, **more: Any) -> str:
@@ -79,7 +82,9 @@ class Outlook:
         self.occurrences[master_id] = [
             replace(
                 master,
-                item_id=f"{master_id}@{original:%Y%m%d%H%M}",
+                item_id=f"{master_id}@{original:%Y%m%d%H%M}"
+                if self.expands
+                else occurrence_id(master_id, original.date()),
                 change_key=f"K{next(self.numbers)}",
                 item_type=ItemType.OCCURRENCE if when.start == original else ItemType.EXCEPTION,
                 when=when,
@@ -164,10 +169,25 @@ class MemoryMailbox:
             singles = [
                 i for i in self.outlook.items.values() if i.kind is Kind.EVENT and i.item_type is ItemType.SINGLE
             ]
-            occurrences = [o for each in self.outlook.occurrences.values() for o in each]
-            return View([_listed(item) for item in (*singles, *occurrences) if _overlaps(item, window)], True)
+            if self.outlook.expands:
+                series = [o for each in self.outlook.occurrences.values() for o in each]
+            else:
+                series = [i for i in self.outlook.items.values() if i.item_type is ItemType.MASTER]
+            found = [_listed(item) for item in (*singles, *series) if _overlaps(item, window)]
+            return View(found, not any(item.item_type is ItemType.MASTER for item in found))
 
         return self._call("view", run)
+
+    def expand(self, master_ids: Sequence[str], window: Window) -> list[list[Item] | MailboxError]:
+        def run(master_id: str) -> list[Item] | MailboxError:
+            if master_id in self.outlook.uncomputable:
+                return ItemRefused("the pattern LunarRecurrence has no dates that can be computed", subject=master_id)
+            if master_id not in self.outlook.items:
+                return _gone(master_id)
+            occurrences = self.outlook.occurrences.get(master_id, [])
+            return [replace(o, body=o.body or "") for o in occurrences if _overlaps(o, window)]
+
+        return self._call("expand", lambda: [run(master_id) for master_id in master_ids])
 
     def read(self, kind: Kind, item_ids: Sequence[str]) -> list[Item | MailboxError]:
         return self._call("read", lambda: [self._get(item_id) for item_id in item_ids])
@@ -180,9 +200,7 @@ class MemoryMailbox:
             for occurrence in each:
                 if occurrence.item_id == item_id:
                     return replace(occurrence, body=occurrence.body or "")
-        return ItemGone(
-            "The specified object was not found in the store.", subject=item_id, response_code="ErrorItemNotFound"
-        )
+        return _gone(item_id)
 
     def find_stamps(self, kind: Kind, stamps: Sequence[str]) -> dict[str, list[Item]]:
         def run() -> dict[str, list[Item]]:
@@ -265,7 +283,10 @@ class MemoryMailbox:
         return self._call("delete", run, writes=True)
 
     def master_of(self, item_ids: Sequence[str]) -> list[Item | MailboxError]:
-        return self._call("master_of", lambda: [self._get(item_id.partition("@")[0]) for item_id in item_ids])
+        def master_id(item_id: str) -> str:
+            return master_and_day(item_id)[0] if is_computed(item_id) else item_id.partition("@")[0]
+
+        return self._call("master_of", lambda: [self._get(master_id(item_id)) for item_id in item_ids])
 
 
 _NEVER = Timed(datetime(1601, 1, 1, tzinfo=UTC), datetime(1601, 1, 1, tzinfo=UTC))
@@ -274,6 +295,12 @@ _NEVER = Timed(datetime(1601, 1, 1, tzinfo=UTC), datetime(1601, 1, 1, tzinfo=UTC
 def lost() -> AnswerLost:
     """The connection broke and nobody knows whether the request was carried out."""
     return AnswerLost("the connection was closed before the answer came")
+
+
+def _gone(item_id: str) -> ItemGone:
+    return ItemGone(
+        "The specified object was not found in the store.", subject=item_id, response_code="ErrorItemNotFound"
+    )
 
 
 def _listed(item: Item) -> Item:

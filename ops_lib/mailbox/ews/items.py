@@ -13,7 +13,7 @@ from tzlocal.windows_tz import win_tz
 from ops_lib.errors import ItemRefused
 from ops_lib.mailbox import STAMP_NAME, STAMP_PROPERTY_SET
 from ops_lib.mailbox.ews.answers import Element, child, name_of, text_of
-from ops_lib.model import AllDay, Item, ItemType, Kind, Timed, When
+from ops_lib.model import AllDay, Item, ItemType, Kind, Timed, When, Window
 
 _ITEM_TYPES = {
     "Single": ItemType.SINGLE,
@@ -28,8 +28,11 @@ ITEM_ELEMENTS = {"CalendarItem": Kind.EVENT, "Task": Kind.TASK}
 """The elements that are items of ours; a calendar may also hold messages, which are nobody's appointment."""
 
 
-def item_of(element: Element, subject: str = "") -> Item:
-    """One CalendarItem or Task. Raises `ItemRefused` when it has no id: nothing could ever be done with it."""
+def item_of(element: Element, subject: str = "", zone: ZoneInfo | None = None) -> Item:
+    """One CalendarItem or Task. Raises `ItemRefused` when it has no id: nothing could ever be done with it.
+
+    ``zone``: the one whose midnights an all-day event has that does not name its own.
+    """
     parts: dict[str, Element] = {}
     stamps: list[str] = []
     for part in element:
@@ -42,7 +45,7 @@ def item_of(element: Element, subject: str = "") -> Item:
     item_id = identity.get("Id", "") if identity is not None else ""
     if not item_id:
         raise ItemRefused("the server gives an item without an id", subject=subject)
-    reader = _Reader(parts)
+    reader = _Reader(parts, zone)
     if len(set(stamps)) > 1:
         reader.oddities.append("our stamp is there twice, with different values; the first is taken")
     kind = ITEM_ELEMENTS.get(name_of(element), Kind.EVENT)
@@ -75,8 +78,9 @@ def _stamp(element: Element) -> list[str]:
 class _Reader:
     """The properties of one item by name, and what was odd about them."""
 
-    def __init__(self, parts: dict[str, Element]) -> None:
+    def __init__(self, parts: dict[str, Element], fallback: ZoneInfo | None = None) -> None:
         self.parts = parts
+        self.fallback = fallback
         self.oddities: list[str] = []
 
     def text(self, name: str) -> str:
@@ -146,7 +150,7 @@ class _Reader:
     def zone(self) -> ZoneInfo | None:
         part = self.parts.get("StartTimeZone")
         name = part.get("Id", "") if part is not None else self.text("StartTimeZoneId").strip()
-        zone = zone_of(name) if name else None
+        zone = (zone_of(name) if name else None) or self.fallback
         if zone is None:
             self.oddities.append(
                 f"an all-day event in a zone not known ({name[:60] or 'none given'}): the nearest midnights are taken"
@@ -260,3 +264,14 @@ def _people_in(holder: Element | None) -> list[str]:
         return []
     person = text_of(child(mailbox, "Name")) or text_of(child(mailbox, "EmailAddress"))
     return [person] if person else []
+
+
+def touches(item: Item, window: Window) -> bool:
+    """Whether an item is in the window by our own rule, since servers differ about the edges: it starts before the end, and ends after
+    the start, or has no length and stands at the start. Whole days count by their dates."""
+    when = item.when
+    if isinstance(when, Timed):
+        return when.start < window.end and (when.end > window.start or when.start == when.end == window.start)
+    if isinstance(when, AllDay):
+        return when.start <= window.end.date() and when.end >= window.start.date()
+    return True

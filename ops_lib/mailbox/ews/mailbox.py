@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 import stamina
 from stamina.instrumentation import set_on_retry_hooks
@@ -13,6 +14,7 @@ from stamina.instrumentation import set_on_retry_hooks
 from ops_lib.errors import (
     AnswerLost,
     InputError,
+    ItemConflict,
     ItemGone,
     ItemRefused,
     MailboxError,
@@ -23,18 +25,23 @@ from ops_lib.errors import (
 from ops_lib.mailbox import FolderChanges, ItemContent, ItemUpdate, View
 from ops_lib.mailbox.ews import answers, requests
 from ops_lib.mailbox.ews.answers import Element, Message, child, children, name_of, text_of
+from ops_lib.mailbox.ews.computed import ComputedOccurrences, Place
 from ops_lib.mailbox.ews.failures import concerns_all
-from ops_lib.mailbox.ews.items import ITEM_ELEMENTS, item_of
+from ops_lib.mailbox.ews.items import ITEM_ELEMENTS, item_of, touches, zone_of
 from ops_lib.mailbox.ews.transport import Transport
-from ops_lib.model import Account, AllDay, Host, Item, ItemType, Kind, Timed, Window, Written
+from ops_lib.mailbox.occurrences import is_computed
+from ops_lib.model import Account, Host, Item, ItemType, Kind, Window, Written
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 TRIES = 4
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 60.0
 """Up to this a server's own pause is waited for. A longer one is not: the error goes up with its ``back_off_seconds``, and the account is
 due again after it. Asking earlier than told prolongs the throttling."""
+
+BATCH = requests.BATCH_SIZE
 
 SMALL_BATCH = 10
 """What is read again at once when the server had no time for a batch; Microsoft recommends ten."""
@@ -43,6 +50,9 @@ SHORTEST_VIEW_SECONDS = 60.0
 LONGEST_RUN_OF_EMPTY_PAGES = 50
 
 _SPLIT_CODES = frozenset({"ErrorExceededFindCountLimit", "ErrorCalendarViewRangeTooBig", "ErrorTimeoutExpired"})
+NOT_CARRIED_OUT = (ServerBusy, Unreachable)
+"""Failures after which a write may be sent again: nothing of it was done."""
+
 _NO_TIME_CODES = frozenset({"ErrorBatchProcessingStopped", "ErrorTimeoutExpired"})
 
 set_on_retry_hooks(())  # stamina would print each new try; ours are counted in ``requests``
@@ -61,6 +71,8 @@ class EwsMailbox:
         self._transport = Transport(host, account, secret, timeout_seconds)
         self.notes: list[str] = []
         self._lists_masters = False
+        zone = zone_of(account.time_zone) or ZoneInfo("UTC")
+        self._computed = ComputedOccurrences(self._read_batches, self.address, zone)
 
     @property
     def address(self) -> str:
@@ -121,15 +133,26 @@ class EwsMailbox:
         return View(items, is_expanded=is_whole and not self._lists_masters)
 
     def read(self, kind: Kind, item_ids: Sequence[str]) -> list[Item | MailboxError]:
-        return self._read_batches(item_ids, requests.BATCH_SIZE, lambda batch: requests.get_items(kind, batch))
+        return self._apart(
+            item_ids,
+            lambda ids: self._read_batches(ids, BATCH, lambda batch: requests.get_items(kind, batch), self._item),
+            self._computed.read,
+        )
+
+    def expand(self, master_ids: Sequence[str], window: Window) -> list[list[Item] | MailboxError]:
+        return self._computed.expand(master_ids, window)
 
     def master_of(self, item_ids: Sequence[str]) -> list[Item | MailboxError]:
-        return self._read_batches(item_ids, requests.BATCH_SIZE, requests.get_masters)
+        return self._apart(
+            item_ids,
+            lambda ids: self._read_batches(ids, BATCH, requests.get_masters, self._item),
+            lambda ids: self.read(Kind.EVENT, self._computed.masters(ids)),
+        )
 
     def find_stamps(self, kind: Kind, stamps: Sequence[str]) -> dict[str, list[Item]]:
         found: dict[str, dict[str, Item]] = {}
         wanted = set(stamps)
-        for batch in _batches(sorted(wanted), requests.BATCH_SIZE):
+        for batch in _batches(sorted(wanted), BATCH):
             unstamped: list[str] = []
             for element in self._found_elements(kind, batch):
                 item = item_of(element, self.address)
@@ -147,10 +170,8 @@ class EwsMailbox:
     def create(self, kind: Kind, contents: Sequence[ItemContent]) -> list[Written | MailboxError]:
         if not contents:
             return []
-        if len(contents) > requests.BATCH_SIZE:
-            raise InputError(
-                f"{len(contents)} items are more than one request takes", fix=f"at most {requests.BATCH_SIZE} at once."
-            )
+        if len(contents) > BATCH:
+            raise InputError(f"{len(contents)} items are more than one request takes", fix=f"at most {BATCH} at once.")
         self._note_zones(contents)
         try:
             found = self._post(requests.create_items(kind, self.address, contents))
@@ -166,25 +187,76 @@ class EwsMailbox:
 
     def update(self, updates: Sequence[ItemUpdate]) -> list[Written | MailboxError]:
         outcomes: dict[int, Written | MailboxError] = {}
+        numbered: dict[str, requests.Numbered] = {}
         self._note_zones([update.content for update in updates])
         for place, update in enumerate(updates):
             if not requests.writes_anything(update):
                 outcomes[place] = Written(update.item_id, update.change_key)
+        computed = [place for place, each in enumerate(updates) if is_computed(each.item_id) and place not in outcomes]
+        for place, found in zip(computed, self._places([updates[each].item_id for each in computed]), strict=True):
+            update = updates[place]
+            if isinstance(found, MailboxError):
+                outcomes[place] = found
+            elif found.item.change_key != update.change_key:
+                outcomes[place] = ItemConflict(
+                    "the occurrence has changed since it was read", subject=found.item.subject
+                )
+            else:
+                numbered[update.item_id] = found.numbered
         for kind in Kind:
             places = [place for place, update in enumerate(updates) if update.kind is kind and place not in outcomes]
-            for batch in _batches(places, requests.BATCH_SIZE):
-                payload = requests.update_items([updates[place] for place in batch])
-                found = self._retried(payload, only=(ServerBusy, Unreachable))  # these were not carried out
-                outcomes |= dict(zip(batch, self._outcomes(found, len(batch), self._written), strict=True))
+            for batch in _batches(places, BATCH):
+                payload = requests.update_items([updates[place] for place in batch], numbered)
+                messages = self._retried(payload, only=NOT_CARRIED_OUT)
+                outcomes |= dict(zip(batch, self._outcomes(messages, len(batch), self._written), strict=True))
+        for place in computed:
+            done = outcomes[place]
+            if isinstance(done, Written):
+                outcomes[place] = Written(updates[place].item_id, done.change_key)
         return [outcomes[place] for place in range(len(updates))]
 
     def delete(self, kind: Kind, item_ids: Sequence[str]) -> list[MailboxError | None]:
+        return self._apart(item_ids, lambda ids: self._delete(kind, ids), self._delete_computed)
+
+    def _delete(self, kind: Kind, item_ids: Sequence[str]) -> list[MailboxError | None]:
         outcomes: list[MailboxError | None] = []
-        for batch in _batches(item_ids, requests.BATCH_SIZE):
+        for batch in _batches(item_ids, BATCH):
             found = self._retried(requests.delete_items(kind, batch))
-            for outcome in self._outcomes(found, len(batch), lambda message: None):
-                outcomes.append(None if isinstance(outcome, ItemGone) else outcome)
+            outcomes += [_removed(outcome) for outcome in self._outcomes(found, len(batch), lambda message: None)]
         return outcomes
+
+    def _delete_computed(self, item_ids: Sequence[str]) -> list[MailboxError | None]:
+        outcomes: dict[str, MailboxError | None] = {}
+        numbered: dict[requests.Numbered, str] = {}
+        for item_id, place in zip(item_ids, self._places(item_ids), strict=True):
+            if isinstance(place, MailboxError):
+                outcomes[item_id] = _removed(place)
+            else:
+                numbered[place.numbered] = item_id
+        from_the_last = sorted(numbered, key=lambda each: -each.number)
+        for batch in _batches(from_the_last, BATCH):
+            # Sent again after an answer that was lost, it would remove the occurrence that has the number by then.
+            found = self._retried(requests.delete_items(Kind.EVENT, batch), only=NOT_CARRIED_OUT)
+            for each, outcome in zip(batch, self._outcomes(found, len(batch), lambda message: None), strict=True):
+                outcomes[numbered[each]] = _removed(outcome)
+        return [outcomes[item_id] for item_id in item_ids]
+
+    def _places(self, item_ids: Sequence[str]) -> list[Place | MailboxError]:
+        return self._computed.places(item_ids) if item_ids else []
+
+    def _apart(
+        self,
+        item_ids: Sequence[str],
+        real: Callable[[Sequence[str]], list[T]],
+        computed: Callable[[Sequence[str]], list[T]],
+    ) -> list[T]:
+        """One outcome per id, in order: those of the server and those of our own are asked for apart."""
+        ours = [item_id for item_id in item_ids if is_computed(item_id)]
+        if not ours:
+            return real(item_ids)
+        theirs = [item_id for item_id in item_ids if not is_computed(item_id)]
+        found = dict(zip(ours, computed(ours), strict=True)) | dict(zip(theirs, real(theirs), strict=True))
+        return [found[item_id] for item_id in item_ids]
 
     # ── requests and their messages ──────────────────────────────────────────────────────────────────────────────────
     def _post(self, payload: Element) -> list[Message]:
@@ -326,16 +398,16 @@ class EwsMailbox:
         return folder
 
     def _read_batches(
-        self, item_ids: Sequence[str], size: int, request: Callable[[Sequence[str]], Element]
-    ) -> list[Item | MailboxError]:
-        outcomes: list[Item | MailboxError] = []
-        for batch in _batches(item_ids, size):
+        self, asked: Sequence[U], size: int, request: Callable[[Sequence[U]], Element], read: Callable[[Message], T]
+    ) -> list[T | MailboxError]:
+        outcomes: list[T | MailboxError] = []
+        for batch in _batches(asked, size):
             found = self._retried(request(batch))
             no_time = any(message.response_code in _NO_TIME_CODES for message in found)
             if no_time and len(batch) > SMALL_BATCH:
-                outcomes += self._read_batches(batch, SMALL_BATCH, request)
+                outcomes += self._read_batches(batch, SMALL_BATCH, request, read)
             else:
-                outcomes += self._outcomes(found, len(batch), self._item)
+                outcomes += self._outcomes(found, len(batch), read)
         return outcomes
 
     def _note_zones(self, contents: Sequence[ItemContent]) -> None:
@@ -346,15 +418,9 @@ class EwsMailbox:
                     self.notes.append(note)
 
 
-def touches(item: Item, window: Window) -> bool:
-    """Whether an item is in the window by our own rule, since servers differ about the edges: it starts before the end, and ends after
-    the start, or has no length and stands at the start. Whole days count by their dates."""
-    when = item.when
-    if isinstance(when, Timed):
-        return when.start < window.end and (when.end > window.start or when.start == when.end == window.start)
-    if isinstance(when, AllDay):
-        return when.start <= window.end.date() and when.end >= window.start.date()
-    return True
+def _removed(outcome: MailboxError | None) -> MailboxError | None:
+    """What is gone already is removed."""
+    return None if isinstance(outcome, ItemGone) else outcome
 
 
 def _is_last(found: Element | str | None, *, default: bool) -> bool:

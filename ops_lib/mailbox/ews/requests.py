@@ -10,7 +10,8 @@ the zone the event was made in, and all-day events are normalised to its midnigh
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import cache
 from typing import Any, Literal
@@ -68,7 +69,19 @@ READ = {
 }
 """What GetItem is asked for: lists cannot give bodies and people."""
 
+SERIES = (*READ[Kind.EVENT], "calendar:Recurrence", "calendar:ModifiedOccurrences", "calendar:DeletedOccurrences")
+"""What a master is asked for whose occurrences are computed."""
+
 Element = Any  # lxml has no types of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """An occurrence by its number in its series, from 1; ``change_key`` is the master's."""
+
+    master_id: str
+    change_key: str
+    number: int
 
 
 def _m(name: str, parent: Element | None = None, /, **attributes: str) -> Element:
@@ -195,6 +208,26 @@ def get_masters(item_ids: Sequence[str]) -> Element:
     return request
 
 
+def get_series(master_ids: Sequence[str]) -> Element:
+    """Masters with all that their occurrences are computed from."""
+    request = _m("GetItem")
+    _shape(request, SERIES, with_body=True)
+    place = _m("ItemIds", request)
+    for master_id in master_ids:
+        _t("ItemId", place, Id=master_id)
+    return request
+
+
+def get_numbered(numbered: Sequence[Numbered]) -> Element:
+    """Occurrences by their number in their series, to be compared with what is expected there."""
+    request = _m("GetItem")
+    _shape(request, LISTED[Kind.EVENT])
+    place = _m("ItemIds", request)
+    for each in numbered:
+        _numbered(place, each)
+    return request
+
+
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 def create_items(kind: Kind, address: str, contents: Sequence[ItemContent]) -> Element:
     """New items in the default folder, stamped, mailing nobody."""
@@ -212,8 +245,12 @@ def create_items(kind: Kind, address: str, contents: Sequence[ItemContent]) -> E
     return request
 
 
-def update_items(updates: Sequence[ItemUpdate]) -> Element:
-    """Changes of items as they were read; a changed one is refused by servers that look at change keys. One kind a request."""
+def update_items(updates: Sequence[ItemUpdate], numbered: Mapping[str, Numbered] | None = None) -> Element:
+    """Changes of items as they were read; a changed one is refused by servers that look at change keys. One kind a request.
+
+    ``numbered`` says of occurrences without an id of the server, by our own, which they are. Their zone is their series' and not written.
+    """
+    places = numbered or {}
     attributes = {"ConflictResolution": "NeverOverwrite", "MessageDisposition": "SaveOnly"}
     if updates[0].kind is Kind.EVENT:
         attributes["SendMeetingInvitationsOrCancellations"] = "SendToNone"
@@ -221,10 +258,15 @@ def update_items(updates: Sequence[ItemUpdate]) -> Element:
     place = _m("ItemChanges", request)
     for update in updates:
         change = _t("ItemChange", place)
-        identity = {"Id": update.item_id} | ({"ChangeKey": update.change_key} if update.change_key else {})
-        _t("ItemId", change, **identity)
+        if update.item_id in places:
+            _numbered(change, places[update.item_id])
+        else:
+            identity = {"Id": update.item_id} | ({"ChangeKey": update.change_key} if update.change_key else {})
+            _t("ItemId", change, **identity)
         fields = _t("Updates", change)
         for name, element in _properties(update.kind, update.content):
+            if update.item_id in places and name in _OF_THE_SERIES:
+                continue
             is_empty = _is_empty(name, element)
             field = _t("DeleteItemField" if is_empty else "SetItemField", fields)
             if name == _STAMP:
@@ -241,7 +283,7 @@ def writes_anything(update: ItemUpdate) -> bool:
     return bool(_properties(update.kind, update.content))
 
 
-def delete_items(kind: Kind, item_ids: Sequence[str]) -> Element:
+def delete_items(kind: Kind, item_ids: Sequence[str | Numbered]) -> Element:
     """Items into Deleted Items, mailing nobody."""
     attributes = {"DeleteType": "MoveToDeletedItems"}
     if kind is Kind.EVENT:
@@ -251,11 +293,20 @@ def delete_items(kind: Kind, item_ids: Sequence[str]) -> Element:
     request = _m("DeleteItem", **attributes)
     place = _m("ItemIds", request)
     for item_id in item_ids:
-        _t("ItemId", place, Id=item_id)
+        if isinstance(item_id, Numbered):
+            _numbered(place, item_id)
+        else:
+            _t("ItemId", place, Id=item_id)
     return request
 
 
 _STAMP = "stamp"
+_OF_THE_SERIES = frozenset({"calendar:StartTimeZone", "calendar:EndTimeZone"})
+
+
+def _numbered(place: Element, each: Numbered) -> None:
+    key = {"ChangeKey": each.change_key} if each.change_key else {}
+    _t("OccurrenceItemId", place, RecurringMasterId=each.master_id, **key, InstanceIndex=str(each.number))
 
 
 def _is_empty(name: str, element: Element) -> bool:
