@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from ops_lib.model import AllDay, Entry, When
 
-
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 

@@ -32,10 +32,9 @@ class Leases:
         until = now + timedelta(seconds=seconds)
         if row is None:
             row_of_ours = {"account_id": int(account_id), "owner": owner, "token": 1, "until": until}
-            return (
-                self._connection.execute(insert_unless_there(self._connection, t.leases).values(row_of_ours)).rowcount
-                == 1
-            )
+            insert = insert_unless_there(self._connection, t.leases).values(row_of_ours)
+            # What came back, not how many rows: PostgreSQL's driver does not count those of an insert.
+            return self._connection.execute(insert.returning(t.leases.c.token)).scalar() is not None
         if row.owner != owner and row.until > now and not is_dead(row.owner):
             return False
         changed = self._connection.execute(

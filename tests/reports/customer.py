@@ -35,11 +35,11 @@ def at(day: int, hour: float, minutes: int = 60) -> Timed:
 class Customer:
     """The workspace over a running sandbox, and hands at both sides."""
 
-    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+    def __init__(self, folder: Path, sandbox: Sandbox, database_url: str | None = None) -> None:
         self.sandbox = sandbox
         self.now = NOW
         sandbox.clock.set(NOW)
-        self.workspace = Workspace.create(folder / "workspace")
+        self.workspace = Workspace.create(folder / "workspace", database_url)
         self.workspace.clock = lambda: self.now
         secret = folder / "password"
         secret.touch(mode=0o600)
@@ -86,9 +86,9 @@ class Customer:
         return next(item for item in mailbox.items.values() if item.values.get("item:Subject") == subject)
 
 
-def usual_week(folder: Path, sandbox: Sandbox) -> Customer:
+def usual_week(folder: Path, sandbox: Sandbox, database_url: str | None = None) -> Customer:
     """Alice's week after one cycle: of every kind something."""
-    customer = Customer(folder, sandbox)
+    customer = Customer(folder, sandbox, database_url)
     customer.activity("Tour with Alma Reed", at(23, 10))
     customer.activity("Call Mrs. Lang", at(25, 9, 15), "Call Out")
     customer.activity("Cancelled tour", at(26, 9), status=ActivityStatus.CANCELLED)
@@ -97,5 +97,6 @@ def usual_week(folder: Path, sandbox: Sandbox) -> Customer:
     customer.event("Dentist", at(23, 16))
     customer.event("Night shift", at(25, 22, 240))
     customer.event(PRIVATE, at(26, 10), item__Sensitivity="Private")
-    assert customer.cycle().all_well
+    run = customer.cycle()
+    assert run.all_well, [str(result.error) for result in run.results]
     return customer

@@ -6,6 +6,7 @@ import re
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from ops_lib.model import ActivityStatus
 from ops_lib.reports import page
 from ops_lib.workspace import Workspace
-from tests.reports.customer import ALICE, BOB, NOW, SERVICE, Customer, at
+from tests.reports.customer import ALICE, BOB, NOW, SERVICE, Customer, at, usual_week
+from tests.support.postgres import Maker
 
 
 def test_the_page_opens_from_a_file_and_asks_for_nothing(customer: Customer) -> None:
@@ -54,6 +56,22 @@ def test_a_quiet_day_is_said_to_be_one(customer: Customer) -> None:
     assert "Nothing. Every calendar that is enabled is kept in step." in text
     assert "Nothing: both sides were as agreed" in text
     assert page.headline(report) == "All 2 calendars are well; 5 entries kept in step."
+
+
+def test_the_report_is_the_same_on_postgresql(
+    tmp_path: Path, sandbox: Any, postgres_databases: Maker, customer: Customer
+) -> None:
+    """Another database, the same tables and the same page."""
+    ours = page.collect(customer.workspace, users=[ALICE])
+    sandbox.reset()
+    (tmp_path / "other").mkdir()
+    other = usual_week(tmp_path / "other", sandbox, postgres_databases.make())
+    theirs = page.collect(other.workspace, users=[ALICE])
+    other.workspace.close()
+    pd.testing.assert_frame_equal(theirs.counts, ours.counts)
+    pd.testing.assert_frame_equal(theirs.accounts, ours.accounts)
+    pd.testing.assert_frame_equal(theirs.weeks[0].entries, ours.weeks[0].entries)
+    assert page.headline(theirs) == page.headline(ours)
 
 
 def test_a_week_that_parts_is_a_finding(customer: Customer) -> None:
