@@ -35,6 +35,20 @@ def test_only_the_right_password_signs_in(organisation: Organisation) -> None:
     assert not organisation.authenticate("nobody@example.test", "one")
 
 
+def test_a_password_and_a_permission_are_changed(organisation: Organisation) -> None:
+    """A new password replaces the old one; a user's permission taken away leaves the default."""
+    organisation.set_password("a.archer@example.test", "new")
+    assert organisation.authenticate(ALICE, "new")
+    assert not organisation.authenticate(ALICE, "one")
+    with pytest.raises(NotThere):
+        organisation.set_password("nobody@example.test", "x")
+    box = organisation.mailbox(ALICE)
+    organisation.set_permission(ALICE, "calendar", BOB, "Editor")
+    assert box.rights_of(BOB, box.folder("calendar")) == LEVELS["Editor"]
+    organisation.remove_permission(ALICE, "calendar", BOB)
+    assert box.rights_of(BOB, box.folder("calendar")) == LEVELS["FreeBusyTimeOnly"]
+
+
 def test_an_address_belongs_to_one_mailbox(organisation: Organisation) -> None:
     """A second mailbox with the address or alias of another is refused."""
     for address in (ALICE, "A.Archer@example.test"):

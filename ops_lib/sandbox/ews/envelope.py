@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from lxml import etree
@@ -72,7 +72,6 @@ class SoapRequest:
     impersonated: tuple[str, str] | None = None
     zone_context: Any = None
     mailbox: str = ""
-    notes: dict[str, str] = field(default_factory=dict)
 
     def older_than(self, version: str) -> bool:
         """Whether the client says that it speaks an older schema than this version's. Saying nothing is saying nothing."""

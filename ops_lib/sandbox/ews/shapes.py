@@ -16,7 +16,7 @@ from ..values import Body
 from . import codecs, extended
 from .computed import COMPUTED, DEFAULTS
 from .errors import ResponseError
-from .properties import BY_URI, INDEXED, ITEM_CLASSES, Property, is_field_uri
+from .properties import INDEXED, ITEM_CLASSES, Property, is_field_uri
 from .views import View
 from .xml import M, T
 
@@ -202,8 +202,3 @@ def render(view: View, shape: Shape, *, get: bool = False) -> str:
     element = view.item.element
     inner = "".join([part(view) for part in _plan(element, shape, get)])
     return f"<t:{element}>{inner}</t:{element}>"
-
-
-def property_of(element: str, uri: str) -> Property | None:
-    """The row of a property that items of this element have."""
-    return BY_URI[element].get(uri)

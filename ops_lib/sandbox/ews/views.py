@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import rights
 from ..items import ITEM_CLASSES, Extended, Item, Values
@@ -91,7 +91,3 @@ class View:
         if self._rights is None:
             self._rights = self.item.mailbox.rights_of(self.session.user, self.item.folder)
         return self._rights
-
-    def get(self, uri: str) -> Any:
-        """The stored value of a property."""
-        return self.values.get(uri)
