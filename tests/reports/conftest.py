@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def customer(tmp_path: Path, sandbox: Sandbox) -> Iterator[Customer]:
+def customer(tmp_path: Path, sandbox: Sandbox, prepared_sqlite: Path) -> Iterator[Customer]:
     """Alice's usual week, synced once, at a fixed moment."""
-    made = usual_week(tmp_path, sandbox)
+    shutil.copy(prepared_sqlite, tmp_path / "customer.db")
+    made = usual_week(tmp_path, sandbox, f"sqlite:///{tmp_path / 'customer.db'}")
     yield made
     made.workspace.close()
