@@ -167,17 +167,19 @@ def test_init_makes_a_workspace_once(run: CommandLine, tmp_path: Path) -> None:
 
 
 def test_the_sandbox_is_one_call_away(run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`sandbox serve` hands over port, population and emptiness as they were given."""
+    """`sandbox serve` hands over port, population, emptiness and clock as they were given."""
     from ops_lib import sandbox
 
     calls: list[dict[str, object]] = []
     monkeypatch.setattr(sandbox, "serve", lambda **options: calls.append(options))
     run("sandbox", "serve", "--port", "8080", "--empty")
     run("sandbox", "serve", "--people", str(tmp_path / "people.yaml"))
+    clocks = [options.pop("now") for options in calls]
     assert calls == [
         {"port": 8080, "people": None, "empty": True},
         {"port": 0, "people": tmp_path / "people.yaml", "empty": False},
     ]
+    assert {clock().isoformat() for clock in clocks} == {"2026-11-23T09:00:00+00:00"}  # type: ignore[operator]
 
 
 def test_a_single_function_is_a_command() -> None:
