@@ -13,8 +13,8 @@ from tests.sync.desk import Desk, at, days
 
 
 @pytest.fixture
-def desk(sqlite_database: Database) -> Desk:
-    return Desk(sqlite_database)
+def desk(database: Database) -> Desk:
+    return Desk(database)
 
 
 @pytest.mark.req("C1", "C2")

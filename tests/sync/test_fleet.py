@@ -28,8 +28,8 @@ def workspace(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Workspace:  # type: 
 
 
 @pytest.fixture
-def desk(sqlite_database: Database) -> Desk:
-    return Desk(sqlite_database)
+def desk(database: Database) -> Desk:
+    return Desk(database)
 
 
 def fleet_of(workspace: Workspace, desk: Desk, open_mailbox=None) -> Fleet:  # type: ignore[no-untyped-def]
@@ -72,13 +72,13 @@ def test_one_cycle_at_a_time_per_account(workspace: Workspace, desk: Desk) -> No
 
 
 @pytest.mark.req("Y8")
-def test_a_dead_workers_lease_is_taken_over_at_once(sqlite_database: Database, desk: Desk) -> None:
+def test_a_dead_workers_lease_is_taken_over_at_once(database: Database, desk: Desk) -> None:
     """A lease whose process of this machine no longer runs holds nobody up; one of another machine does, until its time is over."""
     dead = f"{socket.gethostname()}/4194304/1/deadbeef"
     assert is_dead(dead)
     assert not is_dead(this_worker())
     assert not is_dead(f"elsewhere/{os.getpid()}/1/deadbeef")
-    with sqlite_database.begin() as c:
+    with database.begin() as c:
         assert Leases(c).take("1", dead, 600)
         assert Leases(c).take("1", "elsewhere/1/1/x", 600)
         assert not Leases(c).take("1", this_worker(), 600)
