@@ -30,6 +30,7 @@ class Outlook:
     generation: int = 1
     expands: bool = True  # whether the calendar view shows occurrences, or only the masters that begin in it
     late: dict[str, Item] = field(default_factory=dict)
+    meanwhile: list[tuple[str, Callable[[], object]]] = field(default_factory=list)  # what happens just before a call
     uncomputable: set[str] = field(default_factory=set)  # masters
 
     # ── what the user does ───────────────────────────────────────────────────────────────────────────────────────────
@@ -134,6 +135,10 @@ class MemoryMailbox:
 
     def _call(self, name: str, run: Callable[[], Any], *, writes: bool = False) -> Any:
         self.requests += 1
+        due = next((each for each in self.outlook.meanwhile if each[0] == name), None)
+        if due is not None:
+            self.outlook.meanwhile.remove(due)
+            due[1]()
         planned = next((f for f in self.outlook.failures if f[0] == name), None)
         if planned is None:
             self.writes += writes

@@ -490,3 +490,50 @@ def test_old_entries_that_an_archive_takes_away_stay_in_the_crm(desk: Desk) -> N
     desk.cycle()
     assert desk.get(activity_id).status is ActivityStatus.SCHEDULED
     assert desk.links() == []
+
+
+@pytest.mark.req("Y1", "Y3")
+@pytest.mark.parametrize("moment", ["read", "update"])
+def test_an_edit_made_while_the_cycle_writes_is_not_written_over(desk: Desk, moment: str) -> None:
+    """The user edits in Outlook between our reading and our writing: the entry is planned again, and the rule decides."""
+    desk.conflict = "exchange"
+    activity_id = desk.add("Tour", at(1, 10))
+    desk.cycle()
+    (item_id,) = desk.outlook.items
+    desk.edit(activity_id, description="CRM title")
+    desk.outlook.meanwhile.append((moment, lambda: desk.outlook.edit(item_id, subject="Outlook title")))
+    result = desk.cycle()
+    assert desk.outlook.items[item_id].subject == "Outlook title"
+    assert [outcome.loser.description for outcome in result.outcomes if outcome.loser] == ["CRM title"]
+    desk.settle()
+    assert desk.get(activity_id).description == "Outlook title"
+
+
+@pytest.mark.req("Y1")
+def test_an_edit_in_the_crm_while_the_cycle_reads_waits_for_its_turn(desk: Desk) -> None:
+    """The CRM is edited after it was read and before it is written: nothing is written over, the entry is planned again."""
+    desk.reschedule = "update"
+    activity_id = desk.add("Tour", at(1, 10))
+    desk.cycle()
+    (item_id,) = desk.outlook.items
+    desk.now += timedelta(minutes=1)
+    desk.outlook.edit(item_id, location="Lobby")
+    desk.add("another", at(2, 10))
+    desk.outlook.meanwhile.append(("create", lambda: desk.edit(activity_id, notes="a remark made just now")))
+    desk.settle()
+    assert desk.get(activity_id).location == "Lobby"
+    assert desk.get(activity_id).notes == "a remark made just now"
+    assert "a remark made just now" in (desk.outlook.items[item_id].body or "")
+
+
+@pytest.mark.req("Y3")
+def test_a_deletion_in_the_crm_does_not_take_an_edit_made_meanwhile(desk: Desk) -> None:
+    """The user edits the event while its removal is on the way: the edit wins."""
+    activity_id = desk.add("Tour", at(1, 10))
+    desk.cycle()
+    (item_id,) = desk.outlook.items
+    desk.remove(activity_id)
+    desk.outlook.meanwhile.append(("read", lambda: desk.outlook.edit(item_id, subject="Tour, do not delete")))
+    desk.settle()
+    assert desk.outlook.subjects() == ["Tour, do not delete"]
+    assert desk.get(activity_id).description == "Tour, do not delete"
