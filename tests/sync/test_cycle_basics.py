@@ -519,9 +519,12 @@ def test_an_edit_in_the_crm_while_the_cycle_reads_waits_for_its_turn(desk: Desk)
     desk.now += timedelta(minutes=1)
     desk.outlook.edit(item_id, location="Lobby")
     desk.add("another", at(2, 10))
-    desk.outlook.meanwhile.append(("create", lambda: desk.edit(activity_id, notes="a remark made just now")))
+    desk.conflict = "crm"
+    desk.outlook.meanwhile.append(
+        ("create", lambda: desk.edit(activity_id, notes="a remark made just now", location="Desk"))
+    )
     desk.settle()
-    assert desk.get(activity_id).location == "Lobby"
+    assert desk.get(activity_id).location == desk.outlook.items[item_id].location == "Desk"
     assert desk.get(activity_id).notes == "a remark made just now"
     assert "a remark made just now" in (desk.outlook.items[item_id].body or "")
 
