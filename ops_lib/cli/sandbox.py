@@ -25,10 +25,11 @@ def serve(
     empty: Annotated[
         bool, typer.Option("--empty", help="svc, alice, bob and carol @example.test with empty mailboxes.")
     ] = False,
+    like: Annotated[str, typer.Option(metavar="SERVER", help="Behave like exchange or like grommunio.")] = "exchange",
 ) -> None:
     """Serve until SIGTERM or Ctrl-C. The first line on stdout is one JSON document that says where and as whom."""
     from ops_lib import sandbox
     from ops_lib.workspace import NOW_VARIABLE, clock_of
 
     now = clock_of(os.environ.get(NOW_VARIABLE, ""))
-    sandbox.serve(port=port, people=people, empty=empty, now=now)
+    sandbox.serve(port=port, people=people, empty=empty, now=now, like=like)

@@ -18,6 +18,7 @@ def serve(
     *,
     now: Callable[[], datetime] | None = None,
     end_with_parent: bool = False,
+    like: str = "exchange",
 ) -> None:
     """Serves until SIGTERM or SIGINT; the first line on stdout is one JSON document with addresses and accounts.
 
@@ -25,7 +26,7 @@ def serve(
 
     ``port``: of HTTP, 0 for any free one. ``people``: a population to load instead of the built-in customer; ``empty``: nobody but
     alice, bob, carol and svc. ``now``: the organisation's clock, real time unless given. ``end_with_parent``: ends by itself when the
-    process that started it is gone.
+    process that started it is gone. ``like``: which server it behaves like, "exchange" or "grommunio".
 
     Raises SandboxError for a port that is taken or for ``people`` together with ``empty``, and InputError for a file that cannot be.
     """
@@ -41,4 +42,4 @@ def serve(
     residents = nobody_else() if empty else inhabitants(people)
     for reason in residents.skipped:
         sys.stderr.write(f"skipped: {reason}\n")
-    Sandbox(residents, port=port, now=now).serve(end_with_parent=end_with_parent)
+    Sandbox(residents, port=port, now=now, like=like).serve(end_with_parent=end_with_parent)

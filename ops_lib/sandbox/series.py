@@ -106,6 +106,21 @@ def occurrence_by_index(item: Item, index: int) -> Occurrence:
     return _occurrence(item, index, start)
 
 
+def remaining_by_index(item: Item, index: int) -> Occurrence:
+    """The occurrence with this index among those that were not deleted.
+
+    Raises:
+        NoSuchOccurrence: so many do not remain.
+    """
+    rule, first_start = item.values["calendar:Recurrence"], item.values["calendar:Start"]
+    remaining = 0
+    for number, start in recurrence.starts(rule, first_start, zone_of(item)):
+        remaining += start not in item.deleted
+        if remaining == index:
+            return _occurrence(item, number, start)
+    raise NoSuchOccurrence(deleted=False)
+
+
 def overlaps(start: datetime, end: datetime, window_start: datetime, window_end: datetime) -> bool:
     """Whether an event shows in a window: it starts before the window's end and ends after its start.
 
@@ -190,3 +205,16 @@ def in_window(items: Iterable[Item], window_start: datetime, window_end: datetim
             found.append((item.values["calendar:Start"], item))
     found.sort(key=lambda pair: pair[0])
     return [one for _, one in found]
+
+
+def masters_in_window(items: Iterable[Item], window_start: datetime, window_end: datetime) -> list[Item | Occurrence]:
+    """What a calendar view shows that knows no occurrences: single events and masters, by their own times; the window's end is part of it."""
+    found: list[Item | Occurrence] = [
+        item
+        for item in items
+        if item.element == "CalendarItem"
+        and "calendar:Start" in item.values
+        and item.values["calendar:Start"] <= window_end
+        and (item.values["calendar:End"] > window_start or item.values["calendar:Start"] >= window_start)
+    ]
+    return sorted(found, key=lambda item: item.values["calendar:Start"])

@@ -29,6 +29,7 @@ from ops_lib.sandbox.clock import Clock
 from ops_lib.sandbox.endpoint import LARGEST_REQUEST_BYTES, Behind, EwsEndpoint
 from ops_lib.sandbox.entra import CLIENT_ID, Directory
 from ops_lib.sandbox.ews import EwsFace
+from ops_lib.sandbox.ews.manners import manners_of
 from ops_lib.sandbox.faults import Faults
 from ops_lib.sandbox.listeners import HOST, Listeners, bind, certificates, new_loop
 from ops_lib.sandbox.requests_log import RequestsLog
@@ -45,7 +46,8 @@ class Sandbox:
 
     ``residents``: who is in it and what they have; alice, bob, carol and svc with empty mailboxes unless given. ``port``: of HTTP (0: any free one); HTTPS always takes a
     free one. ``now``: the organisation's clock, real time unless given. ``largest_request_bytes``: what is over is refused with
-    ErrorRequestStreamTooBig.
+    ErrorRequestStreamTooBig. ``like``: which server it behaves like, "exchange" or "grommunio" (a calendar view without occurrences,
+    change keys and sync states unchecked, an hour too late after a change of time: see `ews.manners`).
     """
 
     def __init__(
@@ -55,7 +57,9 @@ class Sandbox:
         port: int = 0,
         now: Callable[[], datetime] | None = None,
         largest_request_bytes: int = LARGEST_REQUEST_BYTES,
+        like: str = "exchange",
     ) -> None:
+        self._manners = manners_of(like)
         self.residents = residents or nobody_else()
         self.clock = Clock(now)
         self.faults = Faults()
@@ -140,7 +144,7 @@ class Sandbox:
         organisation = Organisation(self.clock)
         self.residents.fill(organisation)
         organisation.grant_impersonation(self.app.client_id, None)
-        return EwsFace(organisation)
+        return EwsFace(organisation, self._manners)
 
     def reset(self) -> None:
         """Starts afresh: the same people and passwords with their first content, no rules, nothing counted, the clock's own time."""

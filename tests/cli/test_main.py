@@ -167,17 +167,17 @@ def test_init_makes_a_workspace_once(run: CommandLine, tmp_path: Path) -> None:
 
 
 def test_the_sandbox_is_one_call_away(run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`sandbox serve` hands over port, population, emptiness and clock as they were given."""
+    """`sandbox serve` hands over port, population, emptiness, manners and clock as they were given."""
     from ops_lib import sandbox
 
     calls: list[dict[str, object]] = []
     monkeypatch.setattr(sandbox, "serve", lambda **options: calls.append(options))
     run("sandbox", "serve", "--port", "8080", "--empty")
-    run("sandbox", "serve", "--people", str(tmp_path / "people.yaml"))
+    run("sandbox", "serve", "--people", str(tmp_path / "people.yaml"), "--like", "grommunio")
     clocks = [options.pop("now") for options in calls]
     assert calls == [
-        {"port": 8080, "people": None, "empty": True},
-        {"port": 0, "people": tmp_path / "people.yaml", "empty": False},
+        {"port": 8080, "people": None, "empty": True, "like": "exchange"},
+        {"port": 0, "people": tmp_path / "people.yaml", "empty": False, "like": "grommunio"},
     ]
     assert {clock().isoformat() for clock in clocks} == {"2026-11-23T09:00:00+00:00"}  # type: ignore[operator]
 

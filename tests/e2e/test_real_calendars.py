@@ -59,6 +59,11 @@ def upload(sandbox: Sandbox, text: str) -> str:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_real_calendar(path: Path, sandbox: Sandbox, sqlite_database: Database) -> None:
     """Every occurrence of the window, instant by instant; what Exchange cannot hold is refused with a reason and counted."""
+    compare_calendar(path, sandbox, sqlite_database)
+
+
+def compare_calendar(path: Path, sandbox: Sandbox, sqlite_database: Database) -> None:
+    """Load a file into alice's mailbox and compare the CRM's calendar with what another program says, on three days."""
     refused = {uid: reason for uid, text in pieces(path) if (reason := upload(sandbox, text))}
     desk = ServerDesk(sqlite_database, sandbox=sandbox)
     compared = 0

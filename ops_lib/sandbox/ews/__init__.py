@@ -17,6 +17,7 @@ from ops_lib.sandbox.store import Organisation
 from . import envelope, find_items, folders, grammar, lookups, move_items, read_items, sync, write_items
 from .envelope import Reply, SoapRequest
 from .errors import SoapFault
+from .manners import EXCHANGE, Manners
 from .registry import OPERATIONS
 from .session import Caller, Session
 from .xml import T
@@ -35,10 +36,14 @@ _SINCE = {
 
 
 class EwsFace:
-    """EWS over an organisation. Safe to call from several threads: one request is done at a time."""
+    """EWS over an organisation. Safe to call from several threads: one request is done at a time.
 
-    def __init__(self, organisation: Organisation) -> None:
+    ``manners``: in what the server is unlike Exchange.
+    """
+
+    def __init__(self, organisation: Organisation, manners: Manners = EXCHANGE) -> None:
         self.organisation = organisation
+        self.manners = manners
 
     def read(self, body: bytes) -> SoapRequest:
         """Read a request; nothing is done yet.
@@ -59,11 +64,11 @@ class EwsFace:
         """Do what the request asks, as this caller, and say how it went."""
         with self.organisation.lock:
             try:
-                session = Session(self.organisation, caller, request)
+                session = Session(self.organisation, caller, request, self.manners)
                 messages = OPERATIONS[request.operation](session)
             except SoapFault as problem:
                 return envelope.fault(problem)
-        return envelope.answer(request.operation, messages)
+        return envelope.answer(request.operation, self.manners.finish(messages))
 
     def _mailbox(self, request: SoapRequest) -> str:
         """The address of the mailbox the request is about, "" where it does not say."""

@@ -96,19 +96,20 @@ def _duration(view: View) -> str:
 # series
 
 
-def _occurrence_xml(element: str, one: Occurrence) -> str:
+def _occurrence_xml(element: str, one: Occurrence, view: View) -> str:
+    original = view.session.manners.exception_time(one.original_start, series.zone_of(one.master))
     return (
         f'<t:{element}><t:ItemId Id="{one.id}" ChangeKey="{one.master.change_key}"/><t:Start>{instant(one.start)}</t:Start>'
-        f"<t:End>{instant(one.end)}</t:End><t:OriginalStart>{instant(one.original_start)}</t:OriginalStart></t:{element}>"
+        f"<t:End>{instant(one.end)}</t:End><t:OriginalStart>{instant(original)}</t:OriginalStart></t:{element}>"
     )
 
 
 def _edge(element: str, find: Callable[..., Occurrence | None]) -> Compute:
     def compute(view: View) -> str:
-        if view.occurrence is not None or not view.item.is_series:
+        if view.occurrence is not None or not view.item.is_series or not view.session.manners.says_first_and_last:
             return ""
         found = find(view.item)
-        return "" if found is None else _occurrence_xml(element, found)
+        return "" if found is None else _occurrence_xml(element, found, view)
 
     return compute
 
@@ -116,15 +117,20 @@ def _edge(element: str, find: Callable[..., Occurrence | None]) -> Compute:
 def _modified(view: View) -> str:
     if view.occurrence is not None or not view.item.exceptions:
         return ""
-    inner = "".join(_occurrence_xml("Occurrence", one) for one in series.modified(view.item))
+    inner = "".join(_occurrence_xml("Occurrence", one, view) for one in series.modified(view.item))
     return f"<t:ModifiedOccurrences>{inner}</t:ModifiedOccurrences>" if inner else ""
 
 
 def _deleted(view: View) -> str:
     if view.occurrence is not None or not view.item.deleted:
         return ""
+    said, first, zone = (
+        view.session.manners.occurrence_time,
+        view.item.values["calendar:Start"],
+        series.zone_of(view.item),
+    )
     inner = "".join(
-        f"<t:DeletedOccurrence><t:Start>{instant(start)}</t:Start></t:DeletedOccurrence>"
+        f"<t:DeletedOccurrence><t:Start>{instant(said(start, first, zone))}</t:Start></t:DeletedOccurrence>"
         for start in sorted(view.item.deleted)
     )
     return f"<t:DeletedOccurrences>{inner}</t:DeletedOccurrences>"

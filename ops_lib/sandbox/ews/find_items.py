@@ -97,7 +97,8 @@ def _calendar_view(folder: Folder, element: Any, session: Session) -> tuple[list
         raise ResponseError("ErrorCalendarEndDateIsEarlierThanStartDate")
     if end > _two_years_after(start):
         raise ResponseError("ErrorCalendarViewRangeTooBig")
-    found = series.in_window(folder.visible_items(), start, end)
+    shown = series.in_window if session.manners.expands_series else series.masters_in_window
+    found = shown(folder.visible_items(), start, end)
     most = element.get("MaxEntriesReturned")
     if most is None and len(found) > restrictions.FIND_LIMIT:
         raise ResponseError(

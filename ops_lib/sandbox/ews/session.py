@@ -13,6 +13,7 @@ from ..mailboxes import Folder, Mailbox
 from ..store import Organisation
 from .envelope import SoapRequest
 from .errors import ResponseError, SoapFault
+from .manners import EXCHANGE, Manners
 from .views import View
 from .xml import T
 
@@ -28,10 +29,13 @@ class Caller:
 class Session:
     """A request with everything needed to answer it. ``user`` is the address of whoever acts."""
 
-    def __init__(self, organisation: Organisation, caller: Caller, request: SoapRequest) -> None:
+    def __init__(
+        self, organisation: Organisation, caller: Caller, request: SoapRequest, manners: Manners = EXCHANGE
+    ) -> None:
         self.organisation = organisation
         self.request = request
         self.caller = caller
+        self.manners = manners
         self.user = self._acting(caller, request)
         self.own_mailbox = organisation.find_mailbox(self.user)
         self._zone_id: str | None = None
@@ -183,6 +187,8 @@ class Session:
         if element.tag == f"{T}OccurrenceItemId":
             return self._by_index(element)
         if element.tag == f"{T}RecurringMasterItemId":
+            if not self.manners.leads_to_masters:
+                raise ResponseError("ErrorInvalidId", "RecurringMasterId is currently not supported")
             named = self._decode(element.get("OccurrenceId"))
             self.check_change_key(element)
             item = self._item_of(named)
@@ -219,8 +225,12 @@ class Session:
         try:
             if index < 1:
                 raise series.NoSuchOccurrence(deleted=False)
-            return View(item, self, series.occurrence_by_index(item, index))
+            if self.manners.numbers_deleted:
+                return View(item, self, series.occurrence_by_index(item, index))
+            return View(item, self, series.remaining_by_index(item, index))
         except series.NoSuchOccurrence as problem:
+            if not self.manners.numbers_deleted:
+                raise ResponseError("ErrorItemCorrupt", "failed to load item") from None
             raise ResponseError(
                 "ErrorCalendarOccurrenceIsDeletedFromRecurrence"
                 if problem.deleted

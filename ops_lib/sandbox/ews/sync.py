@@ -36,7 +36,9 @@ def _sync(session: Session) -> str:
     try:
         state = changes.decode_state(text.strip(), folder.id, _ITEMS) if text and text.strip() else changes.SyncState()
     except changes.InvalidSyncState:
-        raise ResponseError("ErrorInvalidSyncStateData") from None
+        if session.manners.refuses_sync_states:
+            raise ResponseError("ErrorInvalidSyncStateData") from None
+        state = changes.SyncState()
     if state.below == changes.NEWEST:
         state = replace(state, ceiling=folder.log.last)
     ignored = (

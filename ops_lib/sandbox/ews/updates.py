@@ -178,6 +178,8 @@ def _check_conflict(root: Any, element: Any, view: View, changes: list[Change], 
     AlwaysOverwrite: always.
     """
     item = view.item
+    if not session.manners.checks_change_keys:
+        return
     known = session.check_change_key(element)
     resolution = root.get("ConflictResolution")
     if resolution == "AlwaysOverwrite" or known == item.change:

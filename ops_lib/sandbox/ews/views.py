@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from .. import rights
+from .. import rights, series
 from ..items import ITEM_CLASSES, Extended, Item, Values
 from ..series import Occurrence
 
@@ -42,6 +42,13 @@ class View:
         #: the events at the same time, and those right before and after, once somebody has looked
         self.neighbours: tuple[list[View], list[View]] | None = None
         self.values: Values = item.values if occurrence is None else occurrence.values
+        if occurrence is not None and occurrence.override is None and not session.manners.keeps_wall_clock:
+            zone, first = series.zone_of(item), item.values["calendar:Start"]
+            times = {
+                uri: session.manners.occurrence_time(self.values[uri], first, zone)
+                for uri in ("calendar:Start", "calendar:End")
+            }
+            self.values = {**self.values, **times}
         self.extended: Extended = item.extended
         if occurrence is not None and occurrence.override is not None and occurrence.override.extended:
             self.extended = {**item.extended, **occurrence.override.extended}
@@ -82,8 +89,10 @@ class View:
 
     @property
     def original_start(self) -> datetime | None:
-        """When an occurrence was to start before it was moved."""
-        return None if self.occurrence is None else self.occurrence.original_start
+        """When an occurrence was to start before it was moved; None where the server does not say."""
+        if self.occurrence is None or not self.session.manners.names_original_start:
+            return None
+        return self.occurrence.original_start
 
     @property
     def rights(self) -> rights.Rights:
