@@ -5,7 +5,7 @@ A new implementation adds itself to ``WAYS``; not one test says how a mailbox sp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -357,6 +357,30 @@ def test_a_series_shows_every_occurrence(mailbox: Mailbox, sandbox: Sandbox) -> 
     ]
     outcomes = mailbox.master_of([view.items[0].item_id, view.items[-1].item_id])
     assert [outcome.item_id for outcome in outcomes if isinstance(outcome, Item)] == [master.item_id] * 2
+
+
+@pytest.mark.req("O5")
+def test_what_is_computed_is_what_the_view_shows(mailbox: Mailbox, sandbox: Sandbox) -> None:
+    """A series computed from its master has the occurrences that the view shows, moved and deleted ones as they are."""
+    weekly_series(sandbox, ALICE)
+    [master] = mailbox.changes(Kind.EVENT).items
+    before = sorted(mailbox.view(WINDOW).items, key=lambda item: item.original_start or UTC_NOW)
+    moved, removed = before[1], before[2]
+    later = Timed(moved.when.start + HOUR, moved.when.end + HOUR)  # type: ignore[union-attr]
+    content = ItemContent(subject="Moved", when=later, time_zone="America/New_York")
+    made(mailbox.update([ItemUpdate(moved.item_id, moved.change_key, Kind.EVENT, content)]))
+    assert mailbox.delete(Kind.EVENT, [removed.item_id]) == [None]
+
+    def told(items: Sequence[Item]) -> list[tuple[object, ...]]:
+        return sorted((i.original_start, i.when.start, i.when.end, i.item_type, i.subject, i.uid) for i in items)  # type: ignore[union-attr]
+
+    [computed] = mailbox.expand([master.item_id], WINDOW)
+    assert not isinstance(computed, MailboxError)
+    assert told(computed) == told(mailbox.view(WINDOW).items)
+    [read] = mailbox.read(Kind.EVENT, [computed[0].item_id])
+    assert read == computed[0]
+    [gone] = mailbox.expand(["computed:none"], WINDOW)
+    assert isinstance(gone, MailboxError)
 
 
 def test_one_occurrence_is_changed_or_removed_alone(mailbox: Mailbox, sandbox: Sandbox) -> None:

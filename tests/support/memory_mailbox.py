@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ops_lib.errors import AnswerLost, ItemConflict, ItemGone, ItemRefused, MailboxError, SyncStateInvalid
+from ops_lib.errors import AnswerLost, ItemConflict, ItemGone, MailboxError, SyncStateInvalid
 from ops_lib.mailbox import FolderChanges, ItemContent, ItemUpdate, View
 from ops_lib.mailbox.occurrences import is_computed, master_and_day, occurrence_id
 from ops_lib.model import AllDay, Item, ItemType, Kind, Timed, When, Window, Written
@@ -30,8 +30,10 @@ class Outlook:
     generation: int = 1
     expands: bool = True  # whether the calendar view shows occurrences, or only the masters that begin in it
     late: dict[str, Item] = field(default_factory=dict)
+    unreadable: dict[str, MailboxError] = field(default_factory=dict)  # what the next read of an item answers, once
+    doubles_creates: bool = False
     meanwhile: list[tuple[str, Callable[[], object]]] = field(default_factory=list)  # what happens just before a call
-    uncomputable: set[str] = field(default_factory=set)  # masters
+    uncomputable: dict[str, MailboxError] = field(default_factory=dict)  # by master, why
 
     # ── what the user does ───────────────────────────────────────────────────────────────────────────────────────────
     def add(self, subject: str, when: When, *, kind: Kind = Kind.EVENT, **more: Any) -> str:
@@ -186,7 +188,7 @@ class MemoryMailbox:
     def expand(self, master_ids: Sequence[str], window: Window) -> list[list[Item] | MailboxError]:
         def run(master_id: str) -> list[Item] | MailboxError:
             if master_id in self.outlook.uncomputable:
-                return ItemRefused("the pattern LunarRecurrence has no dates that can be computed", subject=master_id)
+                return self.outlook.uncomputable[master_id]
             if master_id not in self.outlook.items:
                 return _gone(master_id)
             occurrences = self.outlook.occurrences.get(master_id, [])
@@ -198,6 +200,8 @@ class MemoryMailbox:
         return self._call("read", lambda: [self._get(item_id) for item_id in item_ids])
 
     def _get(self, item_id: str) -> Item | MailboxError:
+        if item_id in self.outlook.unreadable:
+            return self.outlook.unreadable.pop(item_id)
         if item_id in self.outlook.items:
             item = self.outlook.items[item_id]
             return replace(item, body=item.body or "")

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from ops_lib.database.engine import Database
-from ops_lib.errors import AnswerLost, ServerBusy
+from ops_lib.errors import AnswerLost, ItemRefused, ServerBusy, ServerFailed
 from ops_lib.mailbox.occurrences import is_computed
 from tests.support.memory_mailbox import lost
 from tests.sync.desk import Desk, at
@@ -42,7 +42,7 @@ def test_a_series_that_cannot_be_computed_is_skipped_with_its_reason(desk: Desk)
     """One series that nobody can compute is one skipped outcome; the others appear, and what was known of it stays."""
     odd = weekly(desk, 1, 3, "Odd")
     desk.settle()
-    desk.outlook.uncomputable.add(odd)
+    desk.outlook.uncomputable[odd] = ItemRefused("the pattern LunarRecurrence has no dates that can be computed")
     desk.outlook.edit(odd, subject="Odd now")
     weekly(desk, 2, 2, "Even")
     result = desk.cycle()
@@ -51,6 +51,20 @@ def test_a_series_that_cannot_be_computed_is_skipped_with_its_reason(desk: Desk)
     assert "LunarRecurrence" in skipped.reason
     assert sorted(a.description for a in desk.activities()) == ["Even", "Even", "Odd", "Odd", "Odd"]
     assert desk.cycle().outcomes == []
+
+
+def test_a_series_that_cannot_be_read_now_is_read_later(desk: Desk) -> None:
+    """A passing failure of one series is tried again by itself, the others go on; nothing of it is removed meanwhile."""
+    late = weekly(desk, 1, 3, "Late")
+    weekly(desk, 2, 2, "Other")
+    desk.outlook.uncomputable[late] = ServerFailed("it failed inside", response_code="ErrorInternalServerError")
+    [failed] = [outcome for outcome in desk.cycle().outcomes if outcome.outcome == "failed"]
+    assert "not readable now" in failed.reason
+    assert [a.description for a in desk.activities()] == ["Other", "Other"]
+    desk.outlook.uncomputable.clear()
+    desk.now += timedelta(minutes=15)
+    desk.settle()
+    assert sorted(a.description for a in desk.activities()) == ["Late", "Late", "Late", "Other", "Other"]
 
 
 def test_what_was_not_reported_is_found_when_days_enter(desk: Desk) -> None:
