@@ -229,6 +229,7 @@ reading_positions = Table(
     Column("window_start", Instant),  # of the days that were read
     Column("window_end", Instant),
     Column("policy", Text, nullable=False, default=""),  # what was in scope when it was read
+    Column("last_link_id", BigInteger, nullable=False, default=0),  # later links are younger than the sync states
 )
 
 series = Table(

@@ -68,7 +68,7 @@ MEANINGS: dict[str, Meaning] = {
             NOT_SYNCING,
             "General Error Message. Could be caused by a time out or troubles when syncing.",
             "support",
-            "Run `syncops diagnose` for the account and read the evidence.",
+            "Read the sub_cause beside it (`syncops status --json`): it names the reason and the mend.",
         ),
         Meaning(
             INTERNAL_SERVER_ERROR,

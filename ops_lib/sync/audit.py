@@ -73,7 +73,10 @@ def audit(workspace: Workspace, host: Host, account: Account, mailbox: Mailbox) 
         if activity is None:
             remark(link, "fault", "the activity does not exist")
         elif isinstance(found, ItemGone):
-            remark(link, "waiting" if link.state is LinkState.ACTIVE else "fault", "the item is gone from Exchange")
+            if is_current(link.origin, link.agreed.when, policy):
+                remark(link, "waiting", "the item is gone from Exchange")
+            else:
+                equal += 1  # its time is over
         elif isinstance(found, MailboxError):
             remark(link, "unknown", f"the item could not be read: {found}")
         elif is_gone(activity):

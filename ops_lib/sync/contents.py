@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ops_lib.crm import ActivityContent
 from ops_lib.mailbox import ItemContent
-from ops_lib.model import Account, ActivityStatus, Change, Entry, Item, Kind, Origin, Timed
+from ops_lib.model import Account, ActivityStatus, AllDay, Change, Entry, Item, Kind, Origin, Timed, When
 from ops_lib.sync.body import as_html, crm_block, with_block
 from ops_lib.sync.mapping import FLOWS, differing
 
@@ -23,12 +23,14 @@ class Contents:
     crm_url: str
     now: datetime
 
-    def new_item(self, after: Entry, activity_id: str, stamp: str) -> ItemContent:
+    def new_item(self, after: Entry, activity_id: str, stamp: str, replaced: Item | None = None) -> ItemContent:
+        """A new item; what the user wrote around the block in the item it replaces goes over to it."""
+        body, is_html = (replaced.body, replaced.body_is_html) if replaced is not None else (None, True)
         return ItemContent(
             subject=after.description,
             when=after.when,
             location=after.location or None,
-            body_html=with_block(None, crm_block(after, activity_id, self.crm_url), is_html=True)
+            body_html=with_block(body, crm_block(after, activity_id, self.crm_url), is_html=is_html)
             if after.origin is Origin.CRM
             else as_html(after.notes),
             is_complete=after.is_complete if after.kind is Kind.TASK else None,
@@ -73,7 +75,7 @@ class Contents:
             status = ActivityStatus.COMPLETED if after.is_complete else ActivityStatus.SCHEDULED
         return ActivityContent(
             description=after.description if "description" in changed else None,
-            when=after.when if "when" in changed else None,
+            when=self.when_in_crm(change) if "when" in changed else None,
             location=after.location if "location" in changed else None,
             notes=after.notes if "notes" in changed and after.origin is Origin.EXCHANGE else None,
             is_private=after.is_private if "is_private" in changed else None,
@@ -81,6 +83,14 @@ class Contents:
             attendees=after.attendees if "attendees" in changed else None,
             status=status,
         )
+
+    def when_in_crm(self, change: Change) -> When:
+        """When the activity takes place now; one over several days keeps its length, of which a task shows the first day."""
+        assert change.after is not None
+        when, before = change.after.when, change.activity.when if change.activity is not None else None
+        if change.after.kind is Kind.TASK and isinstance(when, AllDay) and isinstance(before, AllDay):
+            return AllDay(when.start, when.start + (before.end - before.start))
+        return when
 
 
 def activity_id_of(change: Change) -> str:

@@ -207,4 +207,8 @@ def _turned(status: Status, to: str, now: datetime) -> Status:
 def owner_and_next_step(status: str) -> tuple[str, str]:
     """Who must act on a status, and what to do."""
     meaning = MEANINGS.get(status)
-    return (meaning.owner, meaning.next_step) if meaning else ("support", "Run `syncops diagnose` for the account.")
+    return (
+        (meaning.owner, meaning.next_step)
+        if meaning
+        else ("support", "Read the sub_cause beside it: it names the reason and the mend.")
+    )

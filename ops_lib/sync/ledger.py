@@ -28,7 +28,7 @@ PAUSES = (timedelta(0), timedelta(minutes=15), timedelta(hours=1))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """How far an account has been read on both sides."""
+    """How far an account has been read on both sides. Links up to ``last_link_id`` are older than the stored sync states."""
 
     crm_version: int = 0
     calendar_state: str = ""
@@ -36,6 +36,7 @@ class Position:
     window_start: datetime | None = None
     window_end: datetime | None = None
     policy: str = ""
+    last_link_id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +257,7 @@ class Ledger:
             window_start=m["window_start"],
             window_end=m["window_end"],
             policy=m["policy"],
+            last_link_id=m["last_link_id"],
         )
 
     def set_position(self, account_id: str, position: Position) -> None:
@@ -266,6 +268,7 @@ class Ledger:
             "window_start": position.window_start,
             "window_end": position.window_end,
             "policy": position.policy,
+            "last_link_id": position.last_link_id,
         }
         self._upsert(t.reading_positions, {"account_id": int(account_id)}, values)
 

@@ -121,12 +121,15 @@ def normal_when(when: When) -> When:
 
 # ── both sides as entries ────────────────────────────────────────────────────────────────────────────────────────────
 def entry_of_activity(activity: Activity, kind: Kind) -> Entry:
-    """What the CRM holds."""
+    """What the CRM holds. A task has one date: of an activity over several days the first."""
+    when = normal_when(activity.when)
+    if kind is Kind.TASK and isinstance(when, AllDay):
+        when = AllDay(when.start, when.start + timedelta(days=1))
     return Entry(
         kind=kind,
         origin=activity.origin,
         description=one_line(activity.description, MAX_SUBJECT_CHARACTERS),
-        when=normal_when(activity.when),
+        when=when,
         location=one_line(activity.location, MAX_SUBJECT_CHARACTERS),
         notes=notes_of(activity.notes),
         is_complete=activity.status is ActivityStatus.COMPLETED,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from ops_lib.model import Intent, Item, Kind, Link, LinkState
+
+HALF_A_DAY = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +76,35 @@ def match_items(exchange: ExchangeNews, links: Sequence[Link]) -> Matches:
             matches.of_link[link.link_id] = item
         else:
             matches.strangers.append(item)
+    _match_retimed(matches, active, exchange)
     return matches
+
+
+def _match_retimed(matches: Matches, active: Sequence[Link], exchange: ExchangeNews) -> None:
+    """A series that was moved by some hours has new original starts: each occurrence stands for the one that was due nearest to it."""
+    loose = {
+        link.link_id: link
+        for link in active
+        if link.original_start is not None and link.uid in exchange.whole_series and link.link_id not in matches.of_link
+    }
+    if not loose:
+        return
+    pairs = sorted(
+        (abs(item.original_start - link.original_start), link.link_id, index)
+        for index, item in enumerate(matches.strangers)
+        if item.original_start is not None
+        for link in loose.values()
+        if link.uid == item.uid
+        and link.original_start is not None
+        and abs(item.original_start - link.original_start) < HALF_A_DAY
+    )
+    taken: set[int] = set()
+    for _, link_id, index in pairs:
+        if link_id in loose and index not in taken:
+            del loose[link_id]
+            taken.add(index)
+            matches.of_link[link_id] = matches.strangers[index]
+    matches.strangers = [item for index, item in enumerate(matches.strangers) if index not in taken]
 
 
 def suspects(exchange: ExchangeNews, links: Sequence[Link]) -> frozenset[str]:

@@ -142,15 +142,20 @@ class Pair:
         crm_edits, outlook_edits = differing(crm, link.agreed, shared), differing(outlook, link.agreed, shared)
         winner, loser = self._winner(crm, outlook, crm_edits, outlook_edits, shared)
         target = taking(link.agreed, winner, shared)
+        if self.is_successor:  # its new time is what it was made for: it stands unless the user moved the event too
+            target = taking(target, crm, crm_edits - outlook_edits)
+            target = taking(target, outlook, outlook_edits - crm_edits)
+            loser = loser if crm_edits & outlook_edits else None
         target = taking(target, crm, one_way_fields(link.agreed, "crm"))
-        told_crm = {*one_way_fields(outlook, "exchange"), *shared_fields(outlook)} - set(
-            shared
-        )  # a private event that became open tells all
+        # A private event that became open tells all of itself.
+        told_crm = {*one_way_fields(outlook, "exchange"), *shared_fields(outlook)} - set(shared)
         target = taking(target, outlook, told_crm)
         to_exchange = differing(target, outlook, shared) | differing(
             target, link.agreed, one_way_fields(link.agreed, "crm")
         )
         to_crm = differing(target, crm, shared) | differing(target, link.agreed, told_crm)
+        if outlook.is_private:  # whatever was typed over it
+            to_crm |= differing(target, crm, _HIDDEN)
         conflict = "" if loser is None else f"; both sides edited it, {self.policy.conflict!r} decided"
         changes = []
         if to_exchange:
@@ -166,8 +171,10 @@ class Pair:
                 self._change(
                     action,
                     "crm",
-                    f"{_words(to_crm)} changed in Outlook{conflict}",
-                    before=crm,
+                    f"{_words(to_crm)} changed in Outlook{conflict}"
+                    if to_crm - _HIDDEN or not outlook.is_private
+                    else "it is private: the CRM shows busy time only",
+                    before=taking(crm, target, told_crm - to_crm),  # what the CRM's user made of the rest stays
                     after=target,
                     loser=loser,
                 )
@@ -255,6 +262,8 @@ class Pair:
             loser=loser,
         )
 
+
+_HIDDEN = frozenset({"description", "location"})
 
 _WORDS = {
     "description": "the title",

@@ -6,12 +6,13 @@ Exchange hold now or the explicit news that it is gone, and what both held when 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ops_lib.model import Activity, AllDay, Change, Item, ItemType, Kind, Link, LinkState, Origin
-from ops_lib.sync.mapping import entry_of_activity, entry_of_item, overlaps
+from ops_lib.sync.mapping import differing, entry_of_activity, entry_of_item, overlaps, shared_fields
 from ops_lib.sync.matching import Agreement, ExchangeNews, match_items
 from ops_lib.sync.pair import Pair, link_key
 from ops_lib.sync.scope import SyncPolicy, is_current, is_gone, kind_of, why_not
@@ -35,14 +36,15 @@ def plan(
             changes.append(_finish_replacement(link, exchange))
             continue
         successor = successors.get(link.activity_id)
-        if successor is not None and successor.activity_id not in linked and _is_moved_in_place(link, policy):
+        item = matches.of_link.get(link.link_id)
+        if successor is not None and successor.activity_id not in linked and _is_moved_in_place(link, item, policy):
             taken_over.add(successor.activity_id)
             pair = Pair(
                 link=link,
                 activity=successor,
                 exchange=exchange,
                 policy=policy,
-                item=matches.of_link.get(link.link_id),
+                item=item,
                 is_successor=True,
             )
         else:
@@ -51,7 +53,7 @@ def plan(
                 activity=activities.get(link.activity_id),
                 exchange=exchange,
                 policy=policy,
-                item=matches.of_link.get(link.link_id),
+                item=item,
                 was_rescheduled=successor is not None,
             )
         changes.extend(pair.changes())
@@ -87,14 +89,21 @@ def _successors(activities: Mapping[str, Activity]) -> dict[str, Activity]:
     return final
 
 
-def _is_moved_in_place(link: Link, policy: SyncPolicy) -> bool:
-    """Whether a reschedule in the CRM keeps the Exchange item (C6): the user's own events, meetings and occurrences are never made anew."""
-    return (
+def _is_moved_in_place(link: Link, item: Item | None, policy: SyncPolicy) -> bool:
+    """Whether a reschedule in the CRM keeps the Exchange item (C6).
+
+    The user's own events, meetings and occurrences are never made anew, nor is one that the user edited meanwhile: the conflict rule needs it.
+    """
+    if (
         policy.reschedule == "update"
         or link.origin is Origin.EXCHANGE
         or link.original_start is not None
-        or bool(link.agreed.attendees)
-    )
+        or link.agreed.attendees
+    ):
+        return True
+    if item is None or item.when is None or item.is_cancelled:
+        return False
+    return item.is_meeting or bool(differing(entry_of_item(item, link.agreed), link.agreed, shared_fields(link.agreed)))
 
 
 def _finish_replacement(link: Link, exchange: ExchangeNews) -> Change:
@@ -260,9 +269,24 @@ _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 def planned_removals(changes: Sequence[Change]) -> int:
-    """How many entries a plan takes off a calendar without putting another in their place."""
+    """How many entries a plan takes off a calendar without putting another in their place.
+
+    A reschedule's new activity stands for the old one, and a new occurrence of a series for one that the series no longer has.
+    """
     replaced = {c.activity.rescheduled_from for c in changes if c.action == "create" and c.activity is not None}
-    return sum(1 for c in changes if c.removes and not (c.link is not None and c.link.activity_id in replaced))
+    gained = Counter(
+        c.item.uid for c in changes if c.action == "create" and c.item is not None and c.item.original_start
+    )
+    removals = 0
+    for change in changes:
+        if not change.removes or (change.link is not None and change.link.activity_id in replaced):
+            continue
+        uid = change.link.uid if change.link is not None and change.link.original_start is not None else ""
+        if uid and gained[uid] > 0:
+            gained[uid] -= 1
+        else:
+            removals += 1
+    return removals
 
 
 def allowed_removals(links: int) -> int:

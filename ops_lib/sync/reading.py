@@ -96,6 +96,7 @@ class Reader:
         self._read_series(position, reading)
         changes = self._crm().changes(self._account.user_id, position.crm_version)
         reading.activities = {activity.activity_id: activity for activity in changes.activities}
+        self._look_for_own(position, reading)
         self._look_again(reading)
         reading.position = Position(
             crm_version=changes.version,
@@ -104,6 +105,9 @@ class Reader:
             window_start=policy.window.start,
             window_end=policy.window.end,
             policy=policy.fingerprint(),
+            last_link_id=max(
+                [link.link_id for link in self._remembered.links], default=self._remembered.position.last_link_id
+            ),
         )
         return reading
 
@@ -255,6 +259,22 @@ class Reader:
         link = self._links_by_item.get(item.item_id)
         return link is None or link.change_key != item.change_key
 
+    def _look_for_own(self, position: Position, reading: Reading) -> None:
+        """What we made after the stored state must now be listed as created. What is not was deleted meanwhile, and no server mentions an item
+        that came and went since a state: it is asked for by its id."""
+        seen = reading.items.keys() | reading.gone | reading.masters.keys()
+        for kind in Kind:
+            if kind not in reading.complete:
+                own = [
+                    link.item_id
+                    for link in self._remembered.links
+                    if link.kind is kind
+                    and link.stamp
+                    and link.link_id > position.last_link_id
+                    and link.item_id not in seen
+                ]
+                self._fetch(kind, own, reading)
+
     # ── what is looked at for other reasons ──────────────────────────────────────────────────────────────────────────
     def _look_again(self, reading: Reading) -> None:
         """What failed before and is due for another try."""
@@ -289,7 +309,7 @@ class Reader:
                 and link.activity_id in reading.activities
                 and link.link_id not in matched
             ]
-            self._fetch(kind, asleep, reading)
+            self._fetch(kind, asleep, reading, believes_gone=False)
 
     def _look_up_suspects(self, reading: Reading, links: Sequence[Link]) -> None:
         wanted = suspects(reading.news(), links)
@@ -352,9 +372,9 @@ class Reader:
         )
         for item in open_items:
             found = bodies[inherits.get(item.item_id, item.item_id)]
-            if isinstance(found, ItemGone):
-                del reading.items[item.item_id]  # gone since; the next reading says so
-            elif isinstance(found, MailboxError):
+            if isinstance(
+                found, MailboxError
+            ):  # not there either: it was just listed, so only a second look is believed
                 reading.unread[item.item_id] = found
             else:
                 self._keep_body(item, found, reading)
@@ -382,8 +402,8 @@ class Reader:
         )
         reading.texts[item.item_id] = as_text(found.body, is_html=found.body_is_html)
 
-    def _fetch(self, kind: Kind, item_ids: Iterable[str], reading: Reading) -> None:
-        """Read items by id, with their bodies; what is gone is explicitly gone."""
+    def _fetch(self, kind: Kind, item_ids: Iterable[str], reading: Reading, *, believes_gone: bool = True) -> None:
+        """Read items by id, with their bodies. One that is not found is gone where this is a second look, else only not read."""
         ids = [
             item_id
             for item_id in dict.fromkeys(item_ids)
@@ -392,7 +412,7 @@ class Reader:
         if not ids:
             return
         for item_id, found in zip(ids, self._mailbox.read(kind, ids), strict=True):
-            if isinstance(found, ItemGone):
+            if isinstance(found, ItemGone) and believes_gone:
                 reading.gone.add(item_id)
             elif isinstance(found, MailboxError):
                 reading.unread[item_id] = found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
@@ -17,7 +17,7 @@ from itertools import groupby
 from ops_lib.crm import Crm
 from ops_lib.errors import ItemConflict, ItemGone, MailboxError, NotThere, StaleWrite
 from ops_lib.mailbox import ItemContent, ItemUpdate, Mailbox
-from ops_lib.model import Account, Change, Item, Kind, LinkState, Origin, Written
+from ops_lib.model import Account, Change, Item, Kind, Link, LinkState, Origin, Written
 from ops_lib.sync.body import as_text
 from ops_lib.sync.contents import Contents, activity_id_of
 from ops_lib.sync.ledger import Ledger, Outcome
@@ -75,6 +75,7 @@ class Writer:
         self._result = Result()
         self._replaced: set[int] = set()
         self._replacing: set[int] = set()
+        self._leaving: dict[str, Link] = {}
 
     def write(self, changes: Sequence[Change]) -> Result:
         """Write the changes in their order. Raises `MailboxError` for what concerns the whole account (sign-in, rights)."""
@@ -83,6 +84,11 @@ class Writer:
             change.link.link_id
             for change in changes
             if change.link is not None and change.link.state is LinkState.REPLACED
+        }
+        self._leaving = {
+            c.link.activity_id: c.link
+            for c in changes
+            if c.action == "delete" and c.side == "exchange" and c.link is not None
         }
         self._replacing = {
             change.link.link_id for change in changes if change.action == "create" and change.link is not None
@@ -156,10 +162,16 @@ class Writer:
     def _create(self, kind: Kind, batch: Sequence[Change], doomed: set[int]) -> None:
         stamps: list[str] = []
         contents: list[ItemContent] = []
+        try:
+            replaced = self._read_replaced(batch)
+        except MailboxError as error:
+            self._not_answered(batch, error)
+            return
         for change in batch:
             assert change.after is not None
-            stamps.append(make_stamp(self._crm_id, activity_id_of(change), uuid.uuid4().hex))
-            contents.append(self._contents.new_item(change.after, activity_id_of(change), stamps[-1]))
+            activity_id = activity_id_of(change)
+            stamps.append(make_stamp(self._crm_id, activity_id, uuid.uuid4().hex))
+            contents.append(self._contents.new_item(change.after, activity_id, stamps[-1], replaced.get(activity_id)))
         with self._unit() as unit:
             unit.ledger.intend(
                 self._account.account_id,
@@ -186,6 +198,35 @@ class Writer:
                         self._fail(unit, change, str(made), made.response_code)
                     continue
                 self._link_created(unit, change, stamp, made, doomed)
+        self._remove_doubles(
+            kind, {s: w.item_id for s, w in zip(stamps, written, strict=True) if isinstance(w, Written)}
+        )
+
+    def _read_replaced(self, batch: Sequence[Change]) -> dict[str, Item]:
+        """The items that creates of this batch take the place of, as they are now, by the new activity's id."""
+        wanted = [
+            (activity_id_of(change), link)
+            for change in batch
+            if change.activity is not None
+            and (link := self._leaving.get(change.activity.rescheduled_from or "")) is not None
+        ]
+        found: dict[str, Item] = {}
+        for kind in Kind:
+            chosen = [(activity_id, link.item_id) for activity_id, link in wanted if link.kind is kind]
+            items = self._mailbox.read(kind, [item_id for _, item_id in chosen]) if chosen else []
+            found |= {a: item for (a, _), item in zip(chosen, items, strict=True) if isinstance(item, Item)}
+        return found
+
+    def _remove_doubles(self, kind: Kind, made: dict[str, str]) -> None:
+        """A create that a server carried out twice: while no user can have copied it, whatever else carries its stamp is a double of ours.
+
+        ``made`` are the items by stamp. That it could not be looked does no harm now: the item itself is linked.
+        """
+        with suppress(MailboxError):
+            found = self._mailbox.find_stamps(kind, list(made)) if made else {}
+            doubles = [item.item_id for stamp, items in found.items() for item in items if item.item_id != made[stamp]]
+            if doubles and all(any(item.item_id == made[stamp] for item in items) for stamp, items in found.items()):
+                self._mailbox.delete(kind, doubles)
 
     def _link_created(self, unit: Unit, change: Change, stamp: str, made: Written, doomed: set[int]) -> None:
         assert change.after is not None
@@ -208,7 +249,7 @@ class Writer:
 
     def _update(self, kind: Kind, batch: Sequence[Change]) -> None:
         current = self._read_once_more(kind, batch)
-        ready = [(change, item) for change, item in zip(batch, current, strict=True) if item is not None]
+        ready = [(change, item) for change, item in zip(batch, current, strict=True) if isinstance(item, Item)]
         if not ready:
             return
         updates = [
@@ -254,7 +295,7 @@ class Writer:
             c for c in batch if c.link is None or (c.link.state is LinkState.REPLACED and c.link.link_id not in waiting)
         ]
         watched = [c for c in batch if c.link is not None and c.link.state is not LinkState.REPLACED]
-        current = self._read_once_more(kind, watched, gone_is_fine=True)
+        current = self._read_once_more(kind, watched, for_removal=True)
         ready = replaced + [change for change, item in zip(watched, current, strict=True) if item is not None]
         if not ready:
             return
@@ -276,7 +317,9 @@ class Writer:
                 else:
                     self._fail(unit, change, str(failure), failure.response_code)
 
-    def _read_once_more(self, kind: Kind, batch: Sequence[Change], *, gone_is_fine: bool = False) -> list[Item | None]:
+    def _read_once_more(
+        self, kind: Kind, batch: Sequence[Change], *, for_removal: bool = False
+    ) -> list[Item | ItemGone | None]:
         """The items as they are now, or None where the change cannot be written as it was planned; those are handed back or recorded."""
         if not batch:
             return []
@@ -286,15 +329,14 @@ class Writer:
         except MailboxError as error:
             self._not_answered(batch, error)
             return [None] * len(batch)
-        answer: list[Item | None] = []
+        answer: list[Item | ItemGone | None] = []
         with self._unit() as unit:
             for change, item in zip(batch, found, strict=True):
                 assert change.link is not None
-                usable: Item | None = None
+                usable: Item | ItemGone | None = None
                 if isinstance(item, ItemGone):
-                    if gone_is_fine:
-                        unit.ledger.set_link_state([change.link.link_id], LinkState.ENDED)
-                        self._done(change)
+                    if for_removal:
+                        usable = item  # sent all the same: that it was not found once is no proof
                     else:
                         self._result.again.append(change)
                 elif isinstance(item, MailboxError):
@@ -331,24 +373,25 @@ class Writer:
         if link is None:
             self._create_activity(unit, change)
             return
+        activity_id = activity_id_of(change)
         version = change.activity.version if change.activity is not None else link.crm_version
         match change.action:
             case "delete":
-                unit.crm.remove(link.activity_id, version=version)
+                unit.crm.remove(activity_id, version=version)
                 unit.ledger.set_link_state([link.link_id], LinkState.ENDED)
             case "cancel":
                 unit.crm.cancel(
-                    link.activity_id,
+                    activity_id,
                     f"{change.reason[:1].upper()}{change.reason[1:]} on {self._now:%Y-%m-%d %H:%M} UTC.",
                     version=version,
                 )
                 unit.ledger.set_link_state([link.link_id], LinkState.ENDED)
             case "reschedule":
                 assert change.after is not None
-                key = f"rescheduled|{link.link_id}|{link.activity_id}|{change.item.change_key if change.item else ''}"
+                key = f"rescheduled|{link.link_id}|{activity_id}|{change.item.change_key if change.item else ''}"
                 activity = unit.crm.reschedule(
-                    link.activity_id,
-                    change.after.when,
+                    activity_id,
+                    self._contents.when_in_crm(change),
                     key=key,
                     content=self._contents.activity(change),
                     version=version,
@@ -358,11 +401,11 @@ class Writer:
                 )
             case "restore":
                 assert change.after is not None
-                activity = unit.crm.restore(link.activity_id, self._contents.activity(change), version=version)
+                activity = unit.crm.restore(activity_id, self._contents.activity(change), version=version)
                 unit.ledger.agree(link, change.after, item=change.item, crm_version=activity.version)
             case _:
                 assert change.after is not None
-                activity = unit.crm.update(link.activity_id, self._contents.activity(change), version=version)
+                activity = unit.crm.update(activity_id, self._contents.activity(change), version=version)
                 unit.ledger.agree(link, change.after, item=change.item, crm_version=activity.version)
 
     def _create_activity(self, unit: Unit, change: Change) -> None:

@@ -178,7 +178,7 @@ def test_a_cycle_is_recorded(workspace: Workspace, desk: Desk) -> None:
         assert (row.run_id, row.counts["created"], row.requests, row.status) == (
             run.run_id,
             {"crm": 0, "exchange": 1},
-            3,
+            4,
             "Syncing",
         )
         item = c.execute(t.run_items.select()).one()

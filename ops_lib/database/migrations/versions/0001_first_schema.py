@@ -258,6 +258,7 @@ def upgrade() -> None:
         sa.Column("window_start", sa.DateTime(timezone=True), nullable=True),
         sa.Column("window_end", sa.DateTime(timezone=True), nullable=True),
         sa.Column("policy", sa.Text(), nullable=False),
+        sa.Column("last_link_id", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_reading_positions_account_id")),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_reading_positions")),
     )
