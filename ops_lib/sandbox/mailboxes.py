@@ -124,6 +124,11 @@ class Folder:
             yield child
             yield from child.below()
 
+    @property
+    def sync_owner(self) -> str:
+        """Whose sync states are this folder's: another start of the organisation, or its reset, knows none of the earlier ones."""
+        return f"{self.mailbox.organisation.life} {self.id}"
+
     def visible_items(self, associated: bool = False) -> Iterable[Item]:
         """The items, either the ordinary or the associated (hidden) ones."""
         return (item for item in self.items.values() if item.associated == associated)

@@ -8,6 +8,7 @@ times give the same ids and the same bytes.
 from __future__ import annotations
 
 import hmac
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ class Organisation:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
         self.lock = threading.RLock()
+        self.life = secrets.token_hex(8)  # no sync state outlives the organisation that gave it
         self.outbox: list[Outgoing] = []
         self._mailboxes: dict[str, Mailbox] = {}
         self._by_guid: dict[str, Mailbox] = {}

@@ -24,7 +24,7 @@ from lxml import etree
 
 from ops_lib.errors import SandboxError
 from ops_lib.sandbox.server import Sandbox
-from tests.support.sandbox import ALICE, BOB, CAROL, SERVICE
+from tests.support.sandbox import ALICE, BOB, CAROL, SERVICE, outlook_account
 from tests.support.soap import NAMESPACES, XML, codes, create_events, envelope, get_folder, session
 
 
@@ -624,3 +624,18 @@ def test_answers_carry_the_server_version(sandbox: Sandbox) -> None:
     answer = session(sandbox).post(sandbox.ews_url, data=envelope(get_folder()))
     version = etree.fromstring(answer.content).find("s:Header/t:ServerVersionInfo", NAMESPACES)
     assert version.get("MajorVersion") == "15"
+
+
+def test_no_sync_state_outlives_the_organisation(sandbox: Sandbox) -> None:
+    """After a reset (and so after a restart) a sync state from before is refused: taken for good, it would swallow what is new."""
+    from exchangelib.errors import ErrorInvalidSyncStateData
+
+    account = outlook_account(sandbox, "alice@example.test")
+    calendar = account.calendar
+    list(calendar.sync_items(only_fields=["subject"]))
+    state = calendar.item_sync_state
+    sandbox.reset()
+    account = outlook_account(sandbox, "alice@example.test")
+    with pytest.raises(ErrorInvalidSyncStateData):
+        list(account.calendar.sync_items(sync_state=state, only_fields=["subject"]))
+    account.protocol.close()

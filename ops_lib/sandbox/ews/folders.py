@@ -340,7 +340,7 @@ def sync_folder_hierarchy(session: Session) -> str:
         shape = _shape(session)
         try:
             text = root.findtext(f"{M}SyncState")
-            state = changes.decode_state(text, top.id, _HIERARCHY) if text else changes.SyncState()
+            state = changes.decode_state(text, top.sync_owner, _HIERARCHY) if text else changes.SyncState()
         except changes.InvalidSyncState:
             raise ResponseError("ErrorInvalidSyncStateData") from None
         state = replace(state, ceiling=box.hierarchy.last)
@@ -352,7 +352,9 @@ def sync_folder_hierarchy(session: Session) -> str:
                 lines.append(f'<t:Delete><t:FolderId Id="{folder_id}"/></t:Delete>')
             elif number in below and _visible(box.folders[number], session):
                 lines.append(f"<t:{kind}>{render_folder(box.folders[number], shape, session)}</t:{kind}>")
-        new = changes.encode_state(changes.SyncState(base=state.ceiling, ceiling=state.ceiling), top.id, _HIERARCHY)
+        new = changes.encode_state(
+            changes.SyncState(base=state.ceiling, ceiling=state.ceiling), top.sync_owner, _HIERARCHY
+        )
         return success(
             "SyncFolderHierarchy",
             f"<m:SyncState>{new}</m:SyncState><m:IncludesLastFolderInRange>true</m:IncludesLastFolderInRange>"

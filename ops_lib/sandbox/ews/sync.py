@@ -34,7 +34,11 @@ def _sync(session: Session) -> str:
         raise ResponseError("ErrorAccessDenied")
     text = root.findtext(f"{M}SyncState")
     try:
-        state = changes.decode_state(text.strip(), folder.id, _ITEMS) if text and text.strip() else changes.SyncState()
+        state = (
+            changes.decode_state(text.strip(), folder.sync_owner, _ITEMS)
+            if text and text.strip()
+            else changes.SyncState()
+        )
     except changes.InvalidSyncState:
         if session.manners.refuses_sync_states:
             raise ResponseError("ErrorInvalidSyncStateData") from None
@@ -73,7 +77,7 @@ def _sync(session: Session) -> str:
     state = replace(state, below=page[-1][1]) if more else done
     return success(
         "SyncFolderItems",
-        f"<m:SyncState>{changes.encode_state(state, folder.id, _ITEMS)}</m:SyncState>"
+        f"<m:SyncState>{changes.encode_state(state, folder.sync_owner, _ITEMS)}</m:SyncState>"
         f"<m:IncludesLastItemInRange>{boolean(not more)}</m:IncludesLastItemInRange>"
         f"<m:Changes>{''.join(lines)}</m:Changes>",
     )
