@@ -20,13 +20,14 @@ from ops_lib.database.engine import Database
 from ops_lib.errors import MailboxError, OpsError, TooManyDeletions
 from ops_lib.mailbox import Mailbox
 from ops_lib.model import Account, Activity, Change, Host, Intent, Item, Kind, Link, LinkState, Origin, Written
+from ops_lib.sync.activities import Unit
 from ops_lib.sync.ledger import Ledger, Outcome
 from ops_lib.sync.mapping import window_around
 from ops_lib.sync.matching import Agreement, match_items
 from ops_lib.sync.plan import allowed_removals, plan, planned_removals
 from ops_lib.sync.reading import Reader, Reading, Remembered
 from ops_lib.sync.scope import SyncPolicy
-from ops_lib.sync.writing import Result, Unit, Writer
+from ops_lib.sync.writing import Result, Writer
 
 ROUNDS = 3
 """How often what changed under a cycle's hands, or was not answered, is read and planned: once, and twice again."""

@@ -10,31 +10,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 
-from ops_lib.crm import Crm
 from ops_lib.errors import ItemConflict, ItemGone, MailboxError, NotThere, StaleWrite
 from ops_lib.mailbox import ItemContent, ItemUpdate, Mailbox
-from ops_lib.model import Account, Change, Item, Kind, Link, LinkState, Origin, Written
+from ops_lib.model import Account, Change, Item, Kind, Link, LinkState, Written
+from ops_lib.sync.activities import Activities, Unit
 from ops_lib.sync.body import as_text
 from ops_lib.sync.contents import Contents, activity_id_of
-from ops_lib.sync.ledger import Ledger, Outcome
+from ops_lib.sync.ledger import Outcome
 from ops_lib.sync.mapping import differing, entry_of_item, shared_fields
 from ops_lib.sync.stamps import make_stamp
 
 MAX_BATCH = 50
 MAX_BATCH_BYTES = 250_000
 """A request's bodies together; Exchange refuses requests over 400 KB."""
-
-
-@dataclass(slots=True)
-class Unit:
-    """The ledger and the CRM in one transaction."""
-
-    ledger: Ledger
-    crm: Crm
 
 
 @dataclass(slots=True)
@@ -66,9 +58,9 @@ class Writer:
         self._account = account
         self._mailbox = mailbox
         self._unit = unit
-        self._inbound_type_id = inbound_type_id
         self._crm_id = crm_id
         self._contents = Contents(account, crm_url, now)
+        self._activities = Activities(account, self._contents, inbound_type_id, now)
         self._now = now
         self._attempts = attempts
         self._between_batches = between_batches
@@ -358,7 +350,7 @@ class Writer:
         with self._unit() as unit:
             for change in batch:
                 try:
-                    self._write_one(unit, change)
+                    self._activities.write(unit, change)
                 except StaleWrite:
                     self._result.again.append(change)
                 except NotThere as missing:
@@ -367,74 +359,6 @@ class Writer:
                     self._result.outcomes.append(_outcome(change, "skipped", reason=str(missing)))
                 else:
                     self._done(change)
-
-    def _write_one(self, unit: Unit, change: Change) -> None:
-        link = change.link
-        if link is None:
-            self._create_activity(unit, change)
-            return
-        activity_id = activity_id_of(change)
-        version = change.activity.version if change.activity is not None else link.crm_version
-        match change.action:
-            case "delete":
-                unit.crm.remove(activity_id, version=version)
-                unit.ledger.set_link_state([link.link_id], LinkState.ENDED)
-            case "cancel":
-                unit.crm.cancel(
-                    activity_id,
-                    f"{change.reason[:1].upper()}{change.reason[1:]} on {self._now:%Y-%m-%d %H:%M} UTC.",
-                    version=version,
-                )
-                unit.ledger.set_link_state([link.link_id], LinkState.ENDED)
-            case "reschedule":
-                assert change.after is not None
-                key = f"rescheduled|{link.link_id}|{activity_id}|{change.item.change_key if change.item else ''}"
-                activity = unit.crm.reschedule(
-                    activity_id,
-                    self._contents.when_in_crm(change),
-                    key=key,
-                    content=self._contents.activity(change),
-                    version=version,
-                )
-                unit.ledger.agree(
-                    link, change.after, item=change.item, activity_id=activity.activity_id, crm_version=activity.version
-                )
-            case "restore":
-                assert change.after is not None
-                activity = unit.crm.restore(activity_id, self._contents.activity(change), version=version)
-                unit.ledger.agree(link, change.after, item=change.item, crm_version=activity.version)
-            case _:
-                assert change.after is not None
-                activity = unit.crm.update(activity_id, self._contents.activity(change), version=version)
-                unit.ledger.agree(link, change.after, item=change.item, crm_version=activity.version)
-
-    def _create_activity(self, unit: Unit, change: Change) -> None:
-        """A new activity for an Outlook event, by the event's own key: the same event never makes two, a second event with its UID makes its own."""
-        assert change.item is not None
-        assert change.after is not None
-        item, after = change.item, change.after
-        content = replace(
-            self._contents.activity(change),
-            type_id=self._inbound_type_id,
-            description=after.description,
-            when=after.when,
-        )
-        original = item.original_start.isoformat() if item.original_start else ""
-        base = f"{self._account.mailbox}|{item.uid or item.item_id}|{original}"
-        linked = {link.activity_id for link in unit.ledger.links(self._account.account_id)} if item.uid else set()
-        for key in (base, f"{base}|{item.item_id}", f"{base}|{item.item_id}|{item.change_key}", uuid.uuid4().hex):
-            activity = unit.crm.create(self._account.user_id, content, origin=Origin.EXCHANGE, key=key[-255:])
-            if not activity.is_deleted and activity.activity_id not in linked:
-                break
-        unit.ledger.add_link(
-            self._account.account_id,
-            activity.activity_id,
-            after,
-            Written(item.item_id, item.change_key),
-            crm_version=activity.version,
-            uid=item.uid,
-            original_start=item.original_start,
-        )
 
     # ── outcomes ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def _done(self, change: Change, item_id: str = "") -> None:
