@@ -105,7 +105,7 @@ def read_item(item: Any, session: Session) -> Draft:
     if draft.element == "CalendarItem":
         zone = draft.values.setdefault("calendar:StartTimeZone", session.context_zone_id)
         draft.values.setdefault("calendar:EndTimeZone", zone)
-    settle_times(draft.values, session)
+    settle_times(draft.values, session, draft.values)
     return draft
 
 
@@ -124,11 +124,16 @@ def put_extended(values: Values, extras: Extended, name: ExtendedName, value: An
         extras[name] = value
 
 
-def settle_times(values: Values, session: Session) -> None:
-    """Make all times instants: naive ones are read in their zone, else in the TimeZoneContext, else as UTC."""
+def settle_times(values: Values, session: Session, zones_given: Values) -> None:
+    """Make all times instants: naive ones are read in their zone, else in the TimeZoneContext, else as UTC.
+
+    ``zones_given`` are the zones that this very request names: those that a stored item has already say nothing about it.
+
+    Source: table 2 of Microsoft's "Time zones and EWS in Exchange".
+    """
     for uri, value in values.items():
         if isinstance(value, datetime) and (value.tzinfo is not UTC):
-            values[uri] = session.aware(value, values.get(_ZONE_OF.get(uri, "")))
+            values[uri] = session.aware(value, zones_given.get(_ZONE_OF.get(uri, "")))
 
 
 def _take_mime(draft: Draft, content: str, session: Session) -> None:

@@ -50,6 +50,7 @@ _APPENDABLE = frozenset(
 )
 #: a change of one of these makes a series forget its changed and deleted occurrences
 _SHAPING = ("calendar:Start", "calendar:End", "calendar:Recurrence", "calendar:StartTimeZone", "calendar:IsAllDayEvent")
+_ZONES = frozenset(["calendar:StartTimeZone", "calendar:EndTimeZone"])
 _MISSING = object()
 
 
@@ -238,8 +239,10 @@ def apply_change(root: Any, element: Any, session: Session) -> View:
 
 def _settle(before: Values, values: Values, changes: list[Change], session: Session) -> None:
     """Make the times of an item instants, after changes that may have set its times, its zones, or both."""
-    settle_times(values, session)
     given: set[object] = {change.name for change in changes}
+    if "calendar:MeetingTimeZone" in given:
+        given |= _ZONES
+    settle_times(values, session, {uri: values[uri] for uri in _ZONES & given})
     events.keep_local_times(before, values, given)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.soap import envelope
+
 from .client import Client, M, T, create, event, find, id_of, set_field, update
 
 EASTERN, CENTRAL = "Eastern Standard Time", "Central Standard Time"
@@ -27,8 +29,8 @@ def _times(client: Client, item_id: str) -> tuple[str, str]:
     return item.findtext(f"{T}Start"), item.findtext(f"{T}End")
 
 
-def _change(client: Client, item_id: str, changes: str, **header: str) -> None:
-    client.one(update(f'<t:ItemId Id="{item_id}"/>', changes, resolution="AlwaysOverwrite"), **header)
+def _change(client: Client, item_id: str, changes: str) -> None:
+    client.one(update(f'<t:ItemId Id="{item_id}"/>', changes, resolution="AlwaysOverwrite"))
 
 
 def _made(client: Client, start: str, end: str, zone: str = EASTERN, more: str = "") -> str:
@@ -112,3 +114,28 @@ def test_a_reminder_moves_with_the_start(client: Client) -> None:
     item_id = id_of(client.item(made))
     _change(client, item_id, _set_zones(CENTRAL, CENTRAL))
     assert client.get(item_id, "item:ReminderDueBy").findtext(f"{T}ReminderDueBy") == "2026-06-20T18:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("context", "zones", "expected"),
+    [
+        ("", "", "2026-06-20T12:00:00Z"),
+        (CENTRAL, "", "2026-06-20T17:00:00Z"),
+        (CENTRAL, EASTERN, "2026-06-20T16:00:00Z"),
+        ("", CENTRAL, "2026-06-20T17:00:00Z"),
+    ],
+)
+def test_a_time_without_offset_is_read_by_what_the_request_says(
+    client: Client, context: str, zones: str, expected: str
+) -> None:
+    """In UpdateItem a naive Start is read in the StartTimeZone sent along, else in the TimeZoneContext, else as UTC."""
+    item_id = _made(client, "2026-06-20T13:00:00", "2026-06-20T20:00:00")
+    start = set_field("calendar:Start", "<t:Start>2026-06-20T12:00:00</t:Start>")
+    request = envelope(
+        update(f'<t:ItemId Id="{item_id}"/>', _set_zones(zones) + start, resolution="AlwaysOverwrite")
+    ).decode()
+    if context:
+        header = f'<t:TimeZoneContext><t:TimeZoneDefinition Id="{context}"/></t:TimeZoneContext></s:Header>'
+        request = request.replace("</s:Header>", header)
+    assert b"NoError" in client.send(request.encode()).body
+    assert _times(client, item_id)[0] == expected
