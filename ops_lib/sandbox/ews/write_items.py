@@ -23,6 +23,14 @@ from .xml import M
 #: what CreateItem does with elements that are no items: AcceptItem, CancelCalendarItem, … (the module of meetings adds them)
 RESPONSE_OBJECTS: dict[str, Callable[[Any, Session], str]] = {}
 
+#: which folders an item can be created in, by the beginning of their class, and the code of the others' refusal
+_WANTED_FOLDERS: dict[str, tuple[str, str]] = {
+    "CalendarItem": ("IPF.Appointment", "ErrorCannotCreateCalendarItemInNonCalendarFolder"),
+    "Contact": ("IPF.Contact", "ErrorCannotCreateContactInNonContactFolder"),
+    "PostItem": ("IPF.Note", "ErrorCannotCreatePostItemInNonMailFolder"),
+    "Task": ("IPF.Task", "ErrorCannotCreateTaskInNonTaskFolder"),
+}
+
 
 @operation("CreateItem")
 def create_item(session: Session) -> str:
@@ -49,6 +57,9 @@ def _target(root: Any, element: str, session: Session) -> Folder:
         folder = mailbox.folder(default_folder(element, root.get("MessageDisposition") or ""))
     if not folder.mailbox.rights_of(session.user, folder).create_items:
         raise ResponseError("ErrorAccessDenied")
+    wanted = _WANTED_FOLDERS.get(element)
+    if wanted is not None and not folder.folder_class.startswith(wanted[0]):
+        raise ResponseError(wanted[1])
     return folder
 
 
