@@ -196,6 +196,21 @@ def check_event(values: Values, now: datetime) -> None:
         raise ResponseError("ErrorRecurrenceHasNoOccurrence")
 
 
+def check_task(values: Values, changed: set[object], session: Session) -> None:
+    """Check what was just set of a task; a date of completion may be today by UTC or in the TimeZoneContext.
+
+    Raises:
+        ResponseError: it is less than nothing done or more than all, or was completed on a day to come.
+    """
+    percent, completed = values.get("task:PercentComplete"), values.get("task:CompleteDate")
+    if "task:PercentComplete" in changed and percent is not None and not 0 <= percent <= 100:
+        raise ResponseError("ErrorInvalidPercentCompleteValue")
+    now = session.organisation.now()
+    today = max(now.astimezone(zone).date() for zone in (UTC, zones.zone(session.context_zone_id)))
+    if "task:CompleteDate" in changed and completed is not None and completed.date() > today:
+        raise ResponseError("ErrorInvalidCompleteDate")
+
+
 def default_folder(element: str, disposition: str) -> str:
     """Where an item goes that names no folder: a distinguished id."""
     if element == "Message":

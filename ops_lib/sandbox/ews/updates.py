@@ -10,7 +10,7 @@ from ..items import Extended, ExtendedName, Item, Override, Values
 from ..values import Body
 from . import extended, invitations
 from .codecs import local_name
-from .drafts import check_event, put_extended, read_field, settle_times
+from .drafts import check_event, check_task, put_extended, read_field, settle_times
 from .errors import ResponseError
 from .properties import BY_URI, Property, is_field_uri
 from .session import Session
@@ -258,6 +258,7 @@ def _update_item(item: Item, changes: list[Change], session: Session) -> None:
         if any(values.get(uri, _MISSING) != item.values.get(uri, _MISSING) for uri in _SHAPING):
             item.exceptions, item.deleted = {}, set()
     elif item.element == "Task":
+        check_task(values, set(names), session)
         events.settle_task(values, {name for name in names if isinstance(name, str)}, session.organisation.now())
         values["task:ChangeCount"] = (values.get("task:ChangeCount") or 1) + 1
     changed = {uri for uri in values.keys() | item.values.keys() if values.get(uri) != item.values.get(uri)}

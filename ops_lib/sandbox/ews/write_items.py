@@ -9,7 +9,7 @@ from ..items import Item
 from ..mailboxes import Folder
 from . import invitations
 from .codecs import local_name
-from .drafts import Draft, check_event, default_folder, read_item
+from .drafts import Draft, check_event, check_task, default_folder, read_item
 from .envelope import success
 from .errors import ResponseError
 from .properties import ITEM_CLASSES
@@ -74,6 +74,8 @@ def _create(root: Any, element: Any, session: Session) -> str:
     folder = _target(root, draft.element, session)
     if draft.element == "CalendarItem":
         check_event(draft.values, session.organisation.now())
+    elif draft.element == "Task":
+        check_task(draft.values, set(draft.values), session)
     elif draft.element == "Message":
         return _create_message(draft, folder, disposition, session)
     item = _store(draft, folder, session)

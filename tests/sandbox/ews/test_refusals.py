@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .client import ALICE, Client, create, event
+from tests.support.soap import envelope
+
+from .client import ALICE, Client, create, event, id_of, set_field, update
 
 HOMES = {"CalendarItem": "calendar", "Contact": "contacts", "PostItem": "inbox", "Task": "tasks"}
 REFUSALS = {
@@ -26,3 +28,34 @@ def test_an_item_is_created_only_in_a_folder_of_its_kind(client: Client, element
     mailbox = client.organisation.find_mailbox(ALICE)
     assert mailbox is not None
     assert len(mailbox.folder(folder).items) == fits
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("PercentComplete", "0", "NoError"),
+        ("PercentComplete", "100", "NoError"),
+        ("PercentComplete", "100.5", "ErrorInvalidPercentCompleteValue"),
+        ("PercentComplete", "150", "ErrorInvalidPercentCompleteValue"),
+        ("PercentComplete", "-1", "ErrorInvalidPercentCompleteValue"),
+        ("CompleteDate", "2026-11-22T00:00:00Z", "NoError"),
+        ("CompleteDate", "2026-11-23T00:00:00Z", "ErrorInvalidCompleteDate"),
+        ("CompleteDate", "2030-01-01T00:00:00Z", "ErrorInvalidCompleteDate"),
+    ],
+)
+def test_a_task_is_done_by_some_percent_and_in_the_past(client: Client, field: str, value: str, code: str) -> None:
+    """PercentComplete is from 0 to 100 and CompleteDate not after today (22 November), on creation and on update."""
+    inner = f"<t:{field}>{value}</t:{field}>"
+    assert client.codes(create(f"<t:Task>{inner}</t:Task>", send="")) == [code]
+    item_id = id_of(client.item(create("<t:Task><t:Subject>x</t:Subject></t:Task>", send="")))
+    change = set_field(f"task:{field}", inner, "Task")
+    named = f'<t:ItemId Id="{item_id}"/>'
+    assert client.codes(update(named, change, resolution="AlwaysOverwrite", send="")) == [code]
+
+
+def test_today_is_also_the_day_of_the_client(client: Client) -> None:
+    """A task completed today by the clock of the TimeZoneContext is accepted where UTC's day has not begun yet."""
+    task = "<t:Task><t:CompleteDate>2026-11-23T09:00:00</t:CompleteDate></t:Task>"
+    header = '<t:TimeZoneContext><t:TimeZoneDefinition Id="Tokyo Standard Time"/></t:TimeZoneContext></s:Header>'
+    request = envelope(create(task, send="")).decode().replace("</s:Header>", header)
+    assert b"NoError" in client.send(request.encode()).body
