@@ -7,6 +7,7 @@ import binascii
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from email import message_from_bytes, policy
+from email.message import EmailMessage
 from typing import Any
 
 from .. import events, ical, zones
@@ -157,8 +158,26 @@ def _take_mime(draft: Draft, content: str, session: Session) -> None:
     draft.deleted = set(one.deleted)
 
 
+def _refuse_attachments(message: EmailMessage) -> None:
+    """Refuse a message with more to it than a text and the same text in HTML, as this server keeps no attachments.
+
+    Raises:
+        ResponseError: a part of the message would be lost.
+    """
+    seen: set[str] = set()
+    for part in message.walk():
+        kind = part.get_content_type()
+        if part.is_multipart() and part.get_content_maintype() == "multipart":
+            continue
+        if part.get_content_disposition() == "attachment" or kind in seen or kind not in ("text/plain", "text/html"):
+            reason = f"this server keeps no attachments, and the message has {part.get_filename() or kind}"
+            raise ResponseError("ErrorMimeContentConversionFailed", f"MIME content conversion failed: {reason}.")
+        seen.add(kind)
+
+
 def _take_message(draft: Draft, raw: bytes) -> None:
     message = message_from_bytes(raw, policy=policy.default)
+    _refuse_attachments(message)
     draft.values.setdefault("item:Subject", str(message.get("Subject", "")))
     part = message.get_body(("html", "plain"))
     if part is not None:
