@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.soap import envelope
 
-from .client import ALICE, Client, M, create, event, id_of, set_field, update
+from .client import ALICE, Client, M, create, event, fault_code, id_of, set_field, update
 
 HOMES = {"CalendarItem": "calendar", "Contact": "contacts", "PostItem": "inbox", "Task": "tasks"}
 REFUSALS = {
@@ -98,3 +98,41 @@ def test_a_message_with_attachments_is_refused(client: Client, raw: bytes, lost:
     mailbox = client.organisation.find_mailbox(ALICE)
     assert mailbox is not None
     assert len(mailbox.folder("drafts").items) == (not lost)
+
+
+SEARCH = (
+    '<t:SearchParameters Traversal="Deep"><t:Restriction><t:Exists><t:FieldURI FieldURI="item:Subject"/></t:Exists>'
+    '</t:Restriction><t:BaseFolderIds><t:DistinguishedFolderId Id="calendar"/></t:BaseFolderIds></t:SearchParameters>'
+)
+
+
+def _create_search_folder(parameters: str) -> str:
+    return (
+        '<m:CreateFolder><m:ParentFolderId><t:DistinguishedFolderId Id="searchfolders"/></m:ParentFolderId><m:Folders>'
+        f"<t:SearchFolder><t:DisplayName>s</t:DisplayName>{parameters}</t:SearchFolder></m:Folders></m:CreateFolder>"
+    )
+
+
+@pytest.mark.parametrize("parameters", [SEARCH, ""])
+def test_a_search_folder_is_refused_for_what_it_is(client: Client, parameters: str) -> None:
+    """CreateFolder of a search folder says that there are none here, not that the request breaks the schema."""
+    (message,) = client.messages(_create_search_folder(parameters))
+    assert message.findtext(f"{M}ResponseCode") == "ErrorInvalidOperation"
+    assert message.findtext(f"{M}MessageText") == "Search folders are not supported by this server."
+    mailbox = client.organisation.find_mailbox(ALICE)
+    assert mailbox is not None
+    assert not mailbox.folder("searchfolders").children
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        SEARCH.replace("Deep", "Associated"),
+        SEARCH.replace("<t:Restriction>", "").replace("</t:Restriction>", ""),
+        SEARCH.replace('<t:DistinguishedFolderId Id="calendar"/>', ""),
+        SEARCH * 2,
+    ],
+)
+def test_search_parameters_are_read_by_the_schema(client: Client, parameters: str) -> None:
+    """SearchParameters that do break the schema are ErrorSchemaValidation."""
+    assert fault_code(client.send(envelope(_create_search_folder(parameters)))) == "ErrorSchemaValidation"
