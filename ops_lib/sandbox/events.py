@@ -68,6 +68,30 @@ def settle_event(values: Values) -> None:
         )
 
 
+_START_ZONE, _END_ZONE = "calendar:StartTimeZone", "calendar:EndTimeZone"
+
+
+def keep_local_times(before: Values, values: Values, given: set[object]) -> None:
+    """Let an event whose zone was changed keep its times on the clock: the instants that were not ``given`` anew move.
+
+    The whole days of an all-day event are those of its start's zone, its end's zone has no say in them.
+
+    Source: Microsoft's "Update the time zone for an appointment by using EWS in Exchange".
+    """
+    end_zone = _START_ZONE if values.get("calendar:IsAllDayEvent") else _END_ZONE
+    for uri, zone_uri in (
+        ("calendar:Start", _START_ZONE),
+        ("item:ReminderDueBy", _START_ZONE),
+        ("calendar:End", end_zone),
+    ):
+        old, new = before.get(zone_uri) or "UTC", values.get(zone_uri) or "UTC"
+        moment = before.get(uri)
+        if moment is None or uri in given or old == new:
+            continue
+        wall = recurrence.local(moment, zones.zone(old)).replace(tzinfo=None)
+        values[uri] = recurrence.instant(wall, zones.zone(new))
+
+
 def align_series(values: Values) -> bool:
     """Let a series begin with its first occurrence, wherever its start was stated; False when it has none.
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from ops_lib.errors import InputError
 from ops_lib.sandbox.operations import EWS_OPERATIONS
+from ops_lib.sandbox.response_codes import ERROR_CODES
 
 TOKEN = "Token"  # noqa: S105  the name of a request, not a secret
 DISCOVERY = "OpenIdConfiguration"
@@ -94,8 +95,10 @@ def _text(value: Any) -> str:
 
 
 def _code(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"Error[A-Za-z0-9]+", value):
-        raise ValueError("must be a response code of EWS, such as ErrorServerBusy")
+    if not isinstance(value, str) or value not in ERROR_CODES:
+        near = difflib.get_close_matches(str(value), sorted(ERROR_CODES), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ", such as ErrorServerBusy"
+        raise ValueError(f"must be a response code of EWS that is an error{hint}")
     return value
 
 

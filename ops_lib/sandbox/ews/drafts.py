@@ -7,6 +7,7 @@ import binascii
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from email import message_from_bytes, policy
+from email.message import EmailMessage
 from typing import Any
 
 from .. import events, ical, zones
@@ -105,7 +106,7 @@ def read_item(item: Any, session: Session) -> Draft:
     if draft.element == "CalendarItem":
         zone = draft.values.setdefault("calendar:StartTimeZone", session.context_zone_id)
         draft.values.setdefault("calendar:EndTimeZone", zone)
-    settle_times(draft.values, session)
+    settle_times(draft.values, session, draft.values)
     return draft
 
 
@@ -124,11 +125,16 @@ def put_extended(values: Values, extras: Extended, name: ExtendedName, value: An
         extras[name] = value
 
 
-def settle_times(values: Values, session: Session) -> None:
-    """Make all times instants: naive ones are read in their zone, else in the TimeZoneContext, else as UTC."""
+def settle_times(values: Values, session: Session, zones_given: Values) -> None:
+    """Make all times instants: naive ones are read in their zone, else in the TimeZoneContext, else as UTC.
+
+    ``zones_given`` are the zones that this very request names: those that a stored item has already say nothing about it.
+
+    Source: table 2 of Microsoft's "Time zones and EWS in Exchange".
+    """
     for uri, value in values.items():
         if isinstance(value, datetime) and (value.tzinfo is not UTC):
-            values[uri] = session.aware(value, values.get(_ZONE_OF.get(uri, "")))
+            values[uri] = session.aware(value, zones_given.get(_ZONE_OF.get(uri, "")))
 
 
 def _take_mime(draft: Draft, content: str, session: Session) -> None:
@@ -152,8 +158,26 @@ def _take_mime(draft: Draft, content: str, session: Session) -> None:
     draft.deleted = set(one.deleted)
 
 
+def _refuse_attachments(message: EmailMessage) -> None:
+    """Refuse a message with more to it than a text and the same text in HTML, as this server keeps no attachments.
+
+    Raises:
+        ResponseError: a part of the message would be lost.
+    """
+    seen: set[str] = set()
+    for part in message.walk():
+        kind = part.get_content_type()
+        if part.is_multipart() and part.get_content_maintype() == "multipart":
+            continue
+        if part.get_content_disposition() == "attachment" or kind in seen or kind not in ("text/plain", "text/html"):
+            reason = f"this server keeps no attachments, and the message has {part.get_filename() or kind}"
+            raise ResponseError("ErrorMimeContentConversionFailed", f"MIME content conversion failed: {reason}.")
+        seen.add(kind)
+
+
 def _take_message(draft: Draft, raw: bytes) -> None:
     message = message_from_bytes(raw, policy=policy.default)
+    _refuse_attachments(message)
     draft.values.setdefault("item:Subject", str(message.get("Subject", "")))
     part = message.get_body(("html", "plain"))
     if part is not None:
@@ -189,6 +213,21 @@ def check_event(values: Values, now: datetime) -> None:
     events.settle_event(values)
     if not events.align_series(values):
         raise ResponseError("ErrorRecurrenceHasNoOccurrence")
+
+
+def check_task(values: Values, changed: set[object], session: Session) -> None:
+    """Check what was just set of a task; a date of completion may be today by UTC or in the TimeZoneContext.
+
+    Raises:
+        ResponseError: it is less than nothing done or more than all, or was completed on a day to come.
+    """
+    percent, completed = values.get("task:PercentComplete"), values.get("task:CompleteDate")
+    if "task:PercentComplete" in changed and percent is not None and not 0 <= percent <= 100:
+        raise ResponseError("ErrorInvalidPercentCompleteValue")
+    now = session.organisation.now()
+    today = max(now.astimezone(zone).date() for zone in (UTC, zones.zone(session.context_zone_id)))
+    if "task:CompleteDate" in changed and completed is not None and completed.date() > today:
+        raise ResponseError("ErrorInvalidCompleteDate")
 
 
 def default_folder(element: str, disposition: str) -> str:

@@ -30,7 +30,6 @@ _CLASS_BY_ELEMENT = {
     "ContactsFolder": "IPF.Contact",
     "TasksFolder": "IPF.Task",
     "Folder": "IPF.Note",
-    "SearchFolder": "IPF.Note",
 }
 
 
@@ -201,6 +200,8 @@ def create_folder(session: Session) -> str:
     root = session.request.root
 
     def one(element: Any) -> str:
+        if element.tag == f"{T}SearchFolder":
+            raise ResponseError("ErrorInvalidOperation", "Search folders are not supported by this server.")
         parent = session.folder(root.find(f"{M}ParentFolderId")[0], missing="ErrorFolderNotFound")
         if not parent.mailbox.rights_of(session.user, parent).create_subfolders:
             raise ResponseError(

@@ -155,6 +155,8 @@ def _item_rules() -> dict[str, Rule]:
         for row in rows:
             if row.kind in _KINDS and not (name == "Task" and row.kind == "recurrence"):
                 rules[f"{T}{name}/{T}{row.element}"] = Rule(text=_KINDS[row.kind])
+    searching = rules[f"{T}SearchFolder"]
+    searching.particles = (*(searching.particles or ()), Particle(frozenset({f"{T}SearchParameters"}), 0, 1))
     return rules
 
 

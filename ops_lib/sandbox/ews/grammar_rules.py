@@ -80,6 +80,7 @@ m:FractionalPageFolderView @MaxEntriesReturned:int @Numerator:int! @Denominator:
 m:CalendarView @MaxEntriesReturned:int @StartDate:dateTime! @EndDate:dateTime! :
 m:ContactsView @MaxEntriesReturned:int @InitialName:string @FinalName:string :
 m:Restriction : (Exists|Excludes|IsEqualTo|IsNotEqualTo|IsGreaterThan|IsGreaterThanOrEqualTo|IsLessThan|IsLessThanOrEqualTo|Contains|Not|And|Or|Near)
+Restriction : (Exists|Excludes|IsEqualTo|IsNotEqualTo|IsGreaterThan|IsGreaterThanOrEqualTo|IsLessThan|IsLessThanOrEqualTo|Contains|Not|And|Or|Near)
 And : (Exists|Excludes|IsEqualTo|IsNotEqualTo|IsGreaterThan|IsGreaterThanOrEqualTo|IsLessThan|IsLessThanOrEqualTo|Contains|Not|And|Or|Near)+
 Or : (Exists|Excludes|IsEqualTo|IsNotEqualTo|IsGreaterThan|IsGreaterThanOrEqualTo|IsLessThan|IsLessThanOrEqualTo|Contains|Not|And|Or|Near)+
 Not : (Exists|Excludes|IsEqualTo|IsNotEqualTo|IsGreaterThan|IsGreaterThanOrEqualTo|IsLessThan|IsLessThanOrEqualTo|Contains|Not|And|Or|Near)
@@ -107,6 +108,8 @@ AppendToItemField : (FieldURI|IndexedFieldURI|ExtendedFieldURI) (Item|Message|Sh
 SetItemField : (FieldURI|IndexedFieldURI|ExtendedFieldURI) (Item|Message|SharingMessage|CalendarItem|Contact|DistributionList|MeetingMessage|MeetingRequest|MeetingResponse|MeetingCancellation|Task|PostItem|RoleMember|Network|Person)
 DeleteItemField : (FieldURI|IndexedFieldURI|ExtendedFieldURI)
 m:Folders : (Folder|CalendarFolder|ContactsFolder|SearchFolder|TasksFolder)+
+SearchParameters @Traversal:SearchFolderTraversalType : Restriction BaseFolderIds
+BaseFolderIds : (FolderId|DistinguishedFolderId)+
 m:FolderChanges : FolderChange+
 FolderChange : (FolderId|DistinguishedFolderId) Updates
 FolderChange/Updates : (AppendToFolderField|SetFolderField|DeleteFolderField)+
@@ -196,6 +199,7 @@ ENUMERATIONS: dict[str, frozenset[str]] = {
     name: frozenset(values.split())
     for name, values in {
         "FolderQueryTraversalType": "Shallow Deep SoftDeleted",
+        "SearchFolderTraversalType": "Shallow Deep",
         "ItemQueryTraversalType": "Shallow SoftDeleted Associated",
         "DisposalType": "HardDelete SoftDelete MoveToDeletedItems",
         "MessageDispositionType": "SaveOnly SendOnly SendAndSaveCopy",

@@ -10,7 +10,7 @@ from ..items import Extended, ExtendedName, Item, Override, Values
 from ..values import Body
 from . import extended, invitations
 from .codecs import local_name
-from .drafts import check_event, put_extended, read_field, settle_times
+from .drafts import check_event, check_task, put_extended, read_field, settle_times
 from .errors import ResponseError
 from .properties import BY_URI, Property, is_field_uri
 from .session import Session
@@ -50,6 +50,7 @@ _APPENDABLE = frozenset(
 )
 #: a change of one of these makes a series forget its changed and deleted occurrences
 _SHAPING = ("calendar:Start", "calendar:End", "calendar:Recurrence", "calendar:StartTimeZone", "calendar:IsAllDayEvent")
+_ZONES = frozenset(["calendar:StartTimeZone", "calendar:EndTimeZone"])
 _MISSING = object()
 
 
@@ -110,7 +111,7 @@ def read_change(element: str, change: Any, session: Session) -> Change:
     if action == "Append" and path not in _APPENDABLE:
         raise ResponseError("ErrorInvalidPropertyAppend", xml=_uri_xml(path))
     _, value = read_field(element, child, session)
-    return Change(action, "calendar:StartTimeZone" if row.kind == "meetingzone" else path, value, _entry_of(change[0]))
+    return Change(action, path, value, _entry_of(change[0]))
 
 
 def _entry_of(path: Any) -> tuple[str, str] | None:
@@ -160,6 +161,8 @@ def _apply(changes: list[Change], values: Values, extras: Extended) -> None:
             values[name] = _with_entry(values.get(name) or {}, change)
         elif change.action == "Delete":
             values.pop(name, None)
+        elif name == "calendar:MeetingTimeZone":  # what came before the two zones: both in one
+            values["calendar:StartTimeZone"] = values["calendar:EndTimeZone"] = change.value
         elif change.action == "Append":
             values[name] = _appended(values.get(name), change.value)
         else:
@@ -236,10 +239,19 @@ def apply_change(root: Any, element: Any, session: Session) -> View:
     return after
 
 
+def _settle(before: Values, values: Values, changes: list[Change], session: Session) -> None:
+    """Make the times of an item instants, after changes that may have set its times, its zones, or both."""
+    given: set[object] = {change.name for change in changes}
+    if "calendar:MeetingTimeZone" in given:
+        given |= _ZONES
+    settle_times(values, session, {uri: values[uri] for uri in _ZONES & given})
+    events.keep_local_times(before, values, given)
+
+
 def _update_item(item: Item, changes: list[Change], session: Session) -> None:
     values, extras = dict(item.values), dict(item.extended)
     _apply(changes, values, extras)
-    settle_times(values, session)
+    _settle(item.values, values, changes, session)
     names = {change.name for change in changes}
     if item.element == "CalendarItem":
         if item.is_series and "calendar:Recurrence" not in names:
@@ -248,6 +260,7 @@ def _update_item(item: Item, changes: list[Change], session: Session) -> None:
         if any(values.get(uri, _MISSING) != item.values.get(uri, _MISSING) for uri in _SHAPING):
             item.exceptions, item.deleted = {}, set()
     elif item.element == "Task":
+        check_task(values, set(names), session)
         events.settle_task(values, {name for name in names if isinstance(name, str)}, session.organisation.now())
         values["task:ChangeCount"] = (values.get("task:ChangeCount") or 1) + 1
     changed = {uri for uri in values.keys() | item.values.keys() if values.get(uri) != item.values.get(uri)}
@@ -261,8 +274,8 @@ def _follow_start(item: Item, values: Values) -> None:
     rule = values.get("calendar:Recurrence")
     if rule is None or values["calendar:Start"] == item.values["calendar:Start"]:
         return
+    before = item.values["calendar:Start"].astimezone(series.zone_of(item)).date()
     zone = zones.zone(values.get("calendar:StartTimeZone") or "UTC")
-    before = item.values["calendar:Start"].astimezone(zone).date()
     after = values["calendar:Start"].astimezone(zone).date()
     if before != after:
         values["calendar:Recurrence"] = recurrence.Recurrence(rule.pattern, replace(rule.range, start=after))
@@ -276,7 +289,7 @@ def _update_occurrence(view: View, changes: list[Change], session: Session) -> N
     values = dict(occurrence.values)
     extras = dict(occurrence.override.extended) if occurrence.override else {}
     _apply(changes, values, extras)
-    settle_times(values, session)
+    _settle(occurrence.values, values, changes, session)
     check_event(values, session.organisation.now())
     _check_neighbours(item, occurrence, values)
     override = item.exceptions.get(occurrence.original_start)

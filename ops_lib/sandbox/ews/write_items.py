@@ -9,7 +9,7 @@ from ..items import Item
 from ..mailboxes import Folder
 from . import invitations
 from .codecs import local_name
-from .drafts import Draft, check_event, default_folder, read_item
+from .drafts import Draft, check_event, check_task, default_folder, read_item
 from .envelope import success
 from .errors import ResponseError
 from .properties import ITEM_CLASSES
@@ -22,6 +22,14 @@ from .xml import M
 
 #: what CreateItem does with elements that are no items: AcceptItem, CancelCalendarItem, … (the module of meetings adds them)
 RESPONSE_OBJECTS: dict[str, Callable[[Any, Session], str]] = {}
+
+#: which folders an item can be created in, by the beginning of their class, and the code of the others' refusal
+_WANTED_FOLDERS: dict[str, tuple[str, str]] = {
+    "CalendarItem": ("IPF.Appointment", "ErrorCannotCreateCalendarItemInNonCalendarFolder"),
+    "Contact": ("IPF.Contact", "ErrorCannotCreateContactInNonContactFolder"),
+    "PostItem": ("IPF.Note", "ErrorCannotCreatePostItemInNonMailFolder"),
+    "Task": ("IPF.Task", "ErrorCannotCreateTaskInNonTaskFolder"),
+}
 
 
 @operation("CreateItem")
@@ -49,6 +57,9 @@ def _target(root: Any, element: str, session: Session) -> Folder:
         folder = mailbox.folder(default_folder(element, root.get("MessageDisposition") or ""))
     if not folder.mailbox.rights_of(session.user, folder).create_items:
         raise ResponseError("ErrorAccessDenied")
+    wanted = _WANTED_FOLDERS.get(element)
+    if wanted is not None and not folder.folder_class.startswith(wanted[0]):
+        raise ResponseError(wanted[1])
     return folder
 
 
@@ -63,6 +74,8 @@ def _create(root: Any, element: Any, session: Session) -> str:
     folder = _target(root, draft.element, session)
     if draft.element == "CalendarItem":
         check_event(draft.values, session.organisation.now())
+    elif draft.element == "Task":
+        check_task(draft.values, set(draft.values), session)
     elif draft.element == "Message":
         return _create_message(draft, folder, disposition, session)
     item = _store(draft, folder, session)
