@@ -222,10 +222,8 @@ def test_answers_that_are_no_soap(open_at: Open, reply: Reply, error: type[Mailb
 
 def test_an_error_page_says_little_and_no_secret(open_at: Open) -> None:
     """Of an error page a short excerpt is shown: no mark-up, no address, nothing like a token."""
-    page = (
-        "<html><style>x{}</style>Server Error for bob@example.test token eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.abc "
-        + "la " * 500
-    )
+    token = "eyJ" + "hbGciOiJub25lIn0" * 3 + ".abc"  # shaped like one, and none
+    page = f"<html><style>x{{}}</style>Server Error for bob@example.test token {token} " + "la " * 500
     with Stub([Reply(page, 403)]) as stub:
         message = str(failing(open_at(stub.url)))
     assert "Server Error for … token …" in message
