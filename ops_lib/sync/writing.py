@@ -164,6 +164,10 @@ class Writer:
             activity_id = activity_id_of(change)
             stamps.append(make_stamp(self._crm_id, activity_id, uuid.uuid4().hex))
             contents.append(self._contents.new_item(change.after, activity_id, stamps[-1], replaced.get(activity_id)))
+        if _is_too_big(contents):
+            self._create(kind, batch[: len(batch) // 2], doomed)
+            self._create(kind, batch[len(batch) // 2 :], doomed)
+            return
         with self._unit() as unit:
             unit.ledger.intend(
                 self._account.account_id,
@@ -253,6 +257,10 @@ class Writer:
             )
             for change, item in ready
         ]
+        if _is_too_big([update.content for update in updates]):
+            self._update(kind, batch[: len(batch) // 2])
+            self._update(kind, batch[len(batch) // 2 :])
+            return
         try:
             written = self._mailbox.update(updates)
         except MailboxError as error:
@@ -439,3 +447,8 @@ def _batches(changes: Sequence[Change]) -> Iterator[list[Change]]:
         size += weight
     if batch:
         yield batch
+
+
+def _is_too_big(contents: Sequence[ItemContent]) -> bool:
+    """Whether the bodies are too much for one request, what users wrote in them included, and can be sent in two."""
+    return len(contents) > 1 and sum(len((c.body_html or "").encode()) for c in contents) > MAX_BATCH_BYTES

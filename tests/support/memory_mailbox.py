@@ -32,6 +32,7 @@ class Outlook:
     late: dict[str, Item] = field(default_factory=dict)
     unreadable: dict[str, MailboxError] = field(default_factory=dict)  # what the next read of an item answers, once
     doubles_creates: bool = False
+    watch: Callable[[str, Sequence[ItemContent]], object] = lambda call, contents: None  # what each write carries
     meanwhile: list[tuple[str, Callable[[], object]]] = field(default_factory=list)  # what happens just before a call
     uncomputable: dict[str, MailboxError] = field(default_factory=dict)  # by master, why
 
@@ -244,6 +245,7 @@ class MemoryMailbox:
         return self._call("create", run, writes=True)
 
     def update(self, updates: Sequence[ItemUpdate]) -> list[Written | MailboxError]:
+        self.outlook.watch("update", [update.content for update in updates])
         return self._call("update", lambda: [self._update(u) for u in updates], writes=True)
 
     def _update(self, update: ItemUpdate) -> Written | MailboxError:

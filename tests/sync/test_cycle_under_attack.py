@@ -212,3 +212,21 @@ def test_an_activity_over_several_days_keeps_its_length(desk: Desk) -> None:
     desk.outlook.edit(next(iter(desk.outlook.items)), when=days(8))
     desk.settle()
     assert desk.get(activity_id).when == days(8, 3)
+
+
+def test_big_bodies_go_in_requests_of_their_own(desk: Desk) -> None:
+    """Long bodies that users wrote travel in as many requests as it takes: none carries more than one may."""
+    ids = [desk.add(f"Tour {n}", at(1, n)) for n in range(4)]
+    desk.cycle()
+    for item_id, item in list(desk.outlook.items.items()):
+        desk.outlook.edit(item_id, body=(item.body or "").replace("</body>", "<p>" + "mine " * 30_000 + "</p></body>"))
+    desk.settle()
+    for activity_id in ids:
+        desk.edit(activity_id, notes="new notes")
+    sizes: list[int] = []
+    desk.outlook.watch = lambda call, contents: sizes.append(sum(len(c.body_html or "") for c in contents))
+    desk.settle()
+    assert len(sizes) == 4
+    assert all(
+        "mine mine" in (item.body or "") and "new notes" in (item.body or "") for item in desk.outlook.items.values()
+    )
