@@ -7,7 +7,9 @@ sees one moment. SQLite takes its one write lock when a write transaction *begin
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -178,11 +180,25 @@ def _prepare_sqlite(raw: Any, _record: Any) -> None:
     raw.isolation_level = None  # transactions are begun by us, not guessed by the driver from the statement
     cursor = raw.cursor()
     cursor.execute("PRAGMA foreign_keys = ON")
-    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        cursor.execute("PRAGMA journal_mode = WAL")  # readers do not wait for the writer
+    _write_ahead(cursor)  # readers do not wait for the writer
     # FULL: a stamp that was promised before a create must outlast a power cut, not only a killed process.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.close()
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Switch a new database to write-ahead logging. SQLite refuses this one at once, without its usual waiting, where
+    another connection makes the same switch at the same moment."""
+    give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -50,11 +51,13 @@ def test_the_second_opening_asks_only_once(database_url: str) -> None:
 
 
 def test_two_that_open_at_once_make_the_schema_once(database_url: str) -> None:
-    """Four that open a new database at the same moment all find it ready."""
-    databases = [Database(database_url) for _ in range(4)]
+    """Eight that open a new database at the same moment all find it ready."""
+    databases = [Database(database_url) for _ in range(8)]
     failures: list[BaseException] = []
+    start = threading.Barrier(len(databases))
 
     def upgrade(database: Database) -> None:
+        start.wait()
         try:
             database.upgrade()
         except BaseException as error:  # noqa: BLE001 - a thread's failure must reach the test
@@ -68,6 +71,20 @@ def test_two_that_open_at_once_make_the_schema_once(database_url: str) -> None:
     for database in databases:
         database.close()
     assert failures == []
+
+
+def test_a_switch_that_sqlite_refuses_is_tried_again(tmp_path: Path) -> None:
+    """SQLite refuses to switch to write-ahead logging while anyone writes, at once and without its waiting; we wait."""
+    path = tmp_path / "new.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.3, lambda: other.execute("COMMIT")).start()
+    database = Database(f"sqlite:///{path}")
+    database.upgrade()
+    with database.read() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+    database.close()
+    other.close()
 
 
 def test_a_newer_schema_is_left_alone(database_url: str) -> None:
