@@ -52,16 +52,13 @@ def convert_id(session: Session) -> str:
             named = ids.decode_id(plain)
         except ids.MalformedId:
             raise ResponseError("ErrorInvalidIdMalformed") from None
-        address = element.get("Mailbox")
-        mailbox = session.organisation.find_mailbox(address or "")
+        mailbox = session.organisation.mailbox_by_guid(named.mailbox)
         if mailbox is None:
             raise ResponseError("ErrorNonExistentMailbox")
-        if named.mailbox != mailbox.guid:
-            raise ResponseError("ErrorInvalidIdMalformed")
         return success(
             "ConvertId",
             f'<m:AlternateId xsi:type="t:AlternateIdType" Format="{wanted}" Id="{quote(_to_format(plain, wanted))}" '
-            f'Mailbox="{quote(address)}"/>',
+            f'Mailbox="{quote(mailbox.address)}"/>',  # the id's own, whatever was asked: clients learn an address so
         )
 
     return each("ConvertId", root.find(f"{M}SourceIds"), one)
