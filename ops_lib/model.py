@@ -104,7 +104,10 @@ class Template:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """One entry of the CRM's calendar, as the CRM holds it."""
+    """One entry of the CRM's calendar, as the CRM holds it.
+
+    ``token`` is random and made with the activity: ids may be given again after a database was restored, id and token together never.
+    """
 
     activity_id: str
     user_id: str
@@ -125,6 +128,7 @@ class Activity:
     updated_at: datetime
     version: int
     is_deleted: bool = False
+    token: str = ""
 
 
 # ── the Exchange side ────────────────────────────────────────────────────────────────────────────────────────────────

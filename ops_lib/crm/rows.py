@@ -53,6 +53,7 @@ def activity_from(row: Row[Any]) -> Activity:
         updated_at=row.updated_at,
         version=row.version,
         is_deleted=row.is_deleted,
+        token=row.token,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
@@ -74,6 +75,7 @@ class SqlCrm:
             "origin": origin.value,
             "rescheduled_from": None if rescheduled_from is None else self._known(rescheduled_from),
             "creation_key": _kept_key(key),
+            "token": secrets.token_hex(8),
             "updated_at": self._now,
             "version": self._next_version(user_id),
         }
@@ -105,6 +107,7 @@ class SqlCrm:
             rescheduled_from=rescheduled_from,
             updated_at=self._now,
             version=columns["version"],
+            token=columns["token"],
         )
 
     def update(self, activity_id: str, content: ActivityContent, *, version: int | None = None) -> Activity:

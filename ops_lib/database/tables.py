@@ -132,11 +132,14 @@ activities = Table(
     Column("attendees", JSON, nullable=False, default=list),
     Column("rescheduled_from", Id, ForeignKey("activities.id")),
     Column("creation_key", String(255), unique=True),  # whoever creates with the same key twice gets the first one
+    # Random, made with the activity: an id that is given again after the database was restored names another activity.
+    Column("token", String(16), nullable=False, server_default=text("''")),
     Column("updated_at", Instant, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("is_deleted", Boolean, nullable=False, default=False),
     Index("ix_activities_user_version", "user_id", "version"),
     Index("ix_activities_user_starts", "user_id", "starts_at"),
+    Index("ix_activities_rescheduled_from", "rescheduled_from"),
 )
 
 templates = Table(
@@ -305,6 +308,10 @@ retries = Table(
     Column("is_set_aside", Boolean, nullable=False, default=False),
     Column("response_code", String(128), nullable=False, default=""),
     Column("reason", Text, nullable=False, default=""),
+    Column("failed_at", Instant),  # when it was tried last; NULL: not yet, or it was not its own failure
+    # What was tried: another version of either side is a fresh try.
+    Column("crm_version", BigInteger, nullable=False, default=0, server_default=text("0")),
+    Column("change_key", Text, nullable=False, default="", server_default=text("''")),
 )
 
 properties = Table(

@@ -16,7 +16,7 @@ from ops_lib.sync.mapping import differing, entry_of_activity, entry_of_item, ov
 from ops_lib.sync.matching import Agreement, ExchangeNews, match_items
 from ops_lib.sync.pair import Pair, link_key
 from ops_lib.sync.scope import SyncPolicy, is_current, is_gone, kind_of, why_not
-from ops_lib.sync.stamps import activity_of_stamp
+from ops_lib.sync.stamps import named_by
 
 
 def plan(
@@ -148,8 +148,11 @@ def _adopt(
     for item in strangers:
         if item.item_type is ItemType.MASTER or item.is_cancelled:
             continue
-        activity_id = activity_of_stamp(item.stamp, agreed.crm_id)
-        activity = activities.get(activity_id) if activity_id else None
+        named = named_by(item.stamp, agreed.crm_id)
+        activity_id = named.activity_id if named is not None else None
+        activity = activities.get(activity_id) if activity_id is not None else None
+        if activity is not None and named is not None and not named.is_of(activity):
+            activity = None
         if item.stamp and item.stamp in abandoned and (activity_id in linked or activity_id in adopted.activity_ids):
             adopted.changes.append(
                 Change(

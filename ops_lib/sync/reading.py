@@ -20,7 +20,7 @@ from ops_lib.sync.ledger import Position, Retry
 from ops_lib.sync.mapping import overlaps
 from ops_lib.sync.matching import ExchangeNews, match_items, suspects
 from ops_lib.sync.scope import SyncPolicy
-from ops_lib.sync.stamps import activity_of_stamp
+from ops_lib.sync.stamps import named_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,12 +326,12 @@ class Reader:
     def _read_named_activities(self, reading: Reading, links: Sequence[Link], intents: Sequence[Intent]) -> None:
         """The activities that stamps name, and those whose create was begun."""
         known = {link.item_id for link in links}
-        named = {
-            activity_of_stamp(item.stamp, self._remembered.crm_id)
+        named = [
+            named_by(item.stamp, self._remembered.crm_id)
             for item in reading.items.values()
             if item.stamp and item.item_id not in known
-        }
-        wanted = {a for a in named if a is not None} | {intent.activity_id for intent in intents}
+        ]
+        wanted = {each.activity_id for each in named if each is not None} | {intent.activity_id for intent in intents}
         missing = wanted - reading.activities.keys()
         own = {
             a: activity for a, activity in self._crm().get(missing).items() if activity.user_id == self._account.user_id

@@ -161,8 +161,9 @@ class Writer:
             return
         for change in batch:
             assert change.after is not None
-            activity_id = activity_id_of(change)
-            stamps.append(make_stamp(self._crm_id, activity_id, uuid.uuid4().hex))
+            assert change.activity is not None
+            activity_id = change.activity.activity_id
+            stamps.append(make_stamp(self._crm_id, change.activity, uuid.uuid4().hex))
             contents.append(self._contents.new_item(change.after, activity_id, stamps[-1], replaced.get(activity_id)))
         if _is_too_big(contents):
             self._create(kind, batch[: len(batch) // 2], doomed)

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -33,6 +34,33 @@ def test_partial_indexes_are_made(database: Database) -> None:
         indexes = {index["name"]: index for index in inspect(connection).get_indexes("links")}
     options = indexes["ux_links_activity"]["dialect_options"]
     assert "resting" in str(options.get("sqlite_where", options.get("postgresql_where")))
+
+
+def test_activities_of_the_first_schema_get_a_token_each(database_url: str) -> None:
+    """Activities that were there before tokens keep everything, and each gets a token of its own."""
+    database = Database(database_url)
+    with database.engine.begin() as connection:
+        command.upgrade(migrations.alembic_configuration(connection), "0001")
+        for statement in (
+            "INSERT INTO communities (id, name, time_zone) VALUES (1, 'Elm Court', 'UTC')",
+            "INSERT INTO users (id, email, name, time_zone, is_admin) VALUES (1, 'a@example.test', 'A', 'UTC', false)",
+            "INSERT INTO activity_types (id, name, master_type, is_face_to_face) VALUES (1, 'Tour', '', true)",
+            *(
+                "INSERT INTO activities (id, user_id, type_id, status, description, is_all_day, location, notes, origin, is_private, organizer,"
+                " attendees, rescheduled_from, updated_at, version, is_deleted) VALUES"
+                f" ({number}, 1, 1, 'Scheduled', 'Tour', false, '', '', 'crm', false, '', '[]', {before}, '2026-11-23 09:00:00', {number}, false)"
+                for number, before in ((1, "NULL"), (2, "1"))
+            ),
+        ):
+            connection.exec_driver_sql(statement)
+    database.upgrade()
+    with database.read() as connection:
+        rows = connection.exec_driver_sql("SELECT id, rescheduled_from, token FROM activities ORDER BY id").all()
+    database.close()
+    assert [row[:2] for row in rows] == [(1, None), (2, 1)]
+    tokens = [row[2] for row in rows]
+    assert all(len(token) == 16 for token in tokens)
+    assert len(set(tokens)) == 2
 
 
 def test_the_list_of_revisions_is_the_folder() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_lib.model import AllDay, Entry, Item, Kind, Origin, Timed, Window
+from ops_lib.model import Activity, ActivityStatus, AllDay, Entry, Item, Kind, Origin, Timed, Window
 from ops_lib.sync.mapping import (
     MAX_NOTES_BYTES,
     clean,
@@ -21,7 +22,7 @@ from ops_lib.sync.mapping import (
     shared_fields,
     window_around,
 )
-from ops_lib.sync.stamps import activity_of_stamp, make_stamp
+from ops_lib.sync.stamps import make_stamp, named_by
 
 NEW_YORK = ZoneInfo("America/New_York")
 MOMENTS = st.datetimes(min_value=datetime(1601, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC))
@@ -119,7 +120,25 @@ def test_a_private_event_gives_away_its_time_only() -> None:
 
 def test_stamps_name_their_activity_and_their_crm() -> None:
     """A stamp of this CRM gives its activity; another's, and a stranger's text, give none."""
-    stamp = make_stamp("0123456789ab", "4711", "f" * 32)
-    assert activity_of_stamp(stamp, "0123456789ab") == "4711"
-    assert activity_of_stamp(stamp, "ba9876543210") is None
-    assert activity_of_stamp("4711", "0123456789ab") is None
+    stamp = make_stamp("0123456789ab", ACTIVITY, "f" * 32)
+    named = named_by(stamp, "0123456789ab")
+    assert named is not None
+    assert named.is_of(ACTIVITY)
+    assert not named.is_of(replace(ACTIVITY, token="1" * 16))  # the same id, given again
+    assert not named.is_of(replace(ACTIVITY, activity_id="4712"))
+    assert named_by(stamp, "ba9876543210") is None
+    assert named_by("4711", "0123456789ab") is None
+
+
+ACTIVITY = Activity(
+    activity_id="4711",
+    user_id="1",
+    type_id="1",
+    type_name="Tour",
+    status=ActivityStatus.SCHEDULED,
+    description="Tour",
+    when=AllDay(date(2026, 11, 23), date(2026, 11, 24)),
+    updated_at=datetime(2026, 11, 23, tzinfo=UTC),
+    version=1,
+    token="0" * 16,
+)

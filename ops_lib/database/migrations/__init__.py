@@ -16,7 +16,10 @@ from ops_lib.errors import WorkspaceError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-REVISIONS = ("0001",)  # oldest first; here as well as in versions/, so that opening a database need not import Alembic
+REVISIONS = (
+    "0001",
+    "0002",
+)  # oldest first; here as well as in versions/, so that opening a database need not import Alembic
 
 VERSION_TABLE = "syncops_schema"
 FOLDER = Path(__file__).parent
