@@ -116,9 +116,10 @@ def put_extended(values: Values, extras: Extended, name: ExtendedName, value: An
     Raises:
         ResponseError: it is the other name of a property that cannot be written that way.
     """
-    uri = extended.WRITABLE_ALIASES.get(name)
-    if uri is not None:
-        values[uri] = value
+    alias = extended.WRITABLE_ALIASES.get(name)
+    if alias is not None:
+        uri, read = alias
+        values[uri] = read(value)
     elif name in extended.ALIASES:
         raise ResponseError("ErrorInvalidPropertySet", xml=extended.write_name(name))
     else:

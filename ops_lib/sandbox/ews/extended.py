@@ -11,6 +11,7 @@ from datetime import UTC
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from .. import zones
 from ..items import ExtendedName
 from ..values import Body
 from .codecs import read_boolean, read_instant, text_of_html
@@ -183,6 +184,16 @@ def _global_object_id(view: View) -> bytes | None:
     return head + bytes(20) + len(data).to_bytes(4, "little") + data
 
 
+def _dated_global_object_id(view: View) -> bytes | None:
+    """The same with the day of the occurrence in it, in the series' zone, where it is about one. Source: [MS-OXOCAL] 2.2.1.27."""
+    clean = _global_object_id(view)
+    start = view.original_start or view.values.get("calendar:RecurrenceId")
+    if clean is None or start is None:
+        return clean
+    day = start.astimezone(zones.zone(view.values.get("calendar:StartTimeZone") or "UTC")).date()
+    return clean[:16] + day.year.to_bytes(2, "big") + bytes((day.month, day.day)) + clean[20:]
+
+
 def _body_text(view: View) -> str | None:
     body: Body | None = view.values.get("item:Body")
     if body is None:
@@ -196,11 +207,16 @@ def _uri(uri: str) -> Callable[[View], Any]:
 
 _BUSY = {"Free": 0, "Tentative": 1, "Busy": 2, "OOF": 3, "WorkingElsewhere": 4}
 _TASK_STATUS = {"NotStarted": 0, "InProgress": 1, "Completed": 2, "WaitingOnOthers": 3, "Deferred": 4}
+_INSTANCE_TYPES = {"Single": 0, "RecurringMaster": 1, "Occurrence": 2, "Exception": 3}
 _SENSITIVITY = {"Normal": 0, "Personal": 1, "Private": 2, "Confidential": 3}
 
 
 def _coded(uri: str, codes: dict[str, int], default: str) -> Callable[[View], Any]:
     return lambda view: codes.get(view.values.get(uri) or default)
+
+
+def _instance_type(view: View) -> int | None:
+    return _INSTANCE_TYPES[view.kind] if view.element == "CalendarItem" else None
 
 
 def _in_set(property_set: str, number: int, property_type: str) -> ExtendedName:
@@ -222,22 +238,45 @@ ALIASES: dict[ExtendedName, Callable[[View], Any]] = {
     _in_set("Appointment", 0x820D, "SystemTime"): _uri("calendar:Start"),
     _in_set("Appointment", 0x820E, "SystemTime"): _uri("calendar:End"),
     _in_set("Appointment", 0x8215, "Boolean"): _uri("calendar:IsAllDayEvent"),
+    _in_set("Appointment", 0x8223, "Boolean"): lambda view: view.kind != "Single",
+    ExtendedName("Integer", SETS["PublicStrings"], name="urn:schemas:calendar:instancetype"): _instance_type,
     _in_set("Common", 0x8501, "Integer"): _uri("item:ReminderMinutesBeforeStart"),
     _in_set("Common", 0x8503, "Boolean"): _uri("item:ReminderIsSet"),
     _in_set("Common", 0x8506, "Boolean"): lambda view: view.values.get("item:Sensitivity") == "Private",
     _in_set("Task", 0x8101, "Integer"): _coded("task:Status", _TASK_STATUS, "NotStarted"),
     _in_set("Task", 0x8104, "SystemTime"): _uri("task:StartDate"),
     _in_set("Task", 0x8105, "SystemTime"): _uri("task:DueDate"),
-    _in_set("Meeting", 0x03, "Binary"): _global_object_id,
+    _in_set("Meeting", 0x03, "Binary"): _dated_global_object_id,
     _in_set("Meeting", 0x23, "Binary"): _global_object_id,
 }
-#: those that may be written through their other name, and the FieldURI that they then write
-WRITABLE_ALIASES = {
-    ExtendedName("String", tag=0x0037): "item:Subject",
-    ExtendedName("String", tag=0x001A): "item:ItemClass",
-    _in_set("Appointment", 0x8208, "String"): "calendar:Location",
-    _in_set("Common", 0x8501, "Integer"): "item:ReminderMinutesBeforeStart",
-    _in_set("Common", 0x8503, "Boolean"): "item:ReminderIsSet",
+
+
+def _decoded(codes: dict[str, int]) -> Callable[[Any], Any]:
+    words = {code: word for word, code in codes.items()}
+
+    def word_of(code: int) -> str:
+        if code not in words:
+            raise ResponseError("ErrorInvalidExtendedPropertyValue")
+        return words[code]
+
+    return word_of
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+#: those that may be written through their other name: the FieldURI that they then write, and its value from theirs
+WRITABLE_ALIASES: dict[ExtendedName, tuple[str, Callable[[Any], Any]]] = {
+    ExtendedName("String", tag=0x0037): ("item:Subject", _same),
+    ExtendedName("String", tag=0x001A): ("item:ItemClass", _same),
+    ExtendedName("String", tag=0x1000): ("item:Body", Body),
+    ExtendedName("Integer", tag=0x0036): ("item:Sensitivity", _decoded(_SENSITIVITY)),
+    _in_set("Appointment", 0x8205, "Integer"): ("calendar:LegacyFreeBusyStatus", _decoded(_BUSY)),
+    _in_set("Appointment", 0x8208, "String"): ("calendar:Location", _same),
+    _in_set("Common", 0x8501, "Integer"): ("item:ReminderMinutesBeforeStart", _same),
+    _in_set("Common", 0x8503, "Boolean"): ("item:ReminderIsSet", _same),
+    _in_set("Common", 0x8506, "Boolean"): ("item:Sensitivity", lambda value: "Private" if value else "Normal"),
 }
 
 

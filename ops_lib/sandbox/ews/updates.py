@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import events, recurrence, series, zones
-from ..items import Extended, ExtendedName, Item, Override, Values
+from ..items import MAIL, Extended, ExtendedName, Item, Override, Values
 from ..values import Body
 from . import extended, invitations
 from .codecs import local_name
@@ -152,8 +152,8 @@ def _apply(changes: list[Change], values: Values, extras: Extended) -> None:
         name = change.name
         if isinstance(name, ExtendedName):
             if change.action == "Delete":
-                uri = extended.WRITABLE_ALIASES.get(name)
-                values.pop(uri or "", None)
+                uri, _ = extended.WRITABLE_ALIASES.get(name, ("", None))
+                values.pop(uri, None)
                 extras.pop(name, None)
             else:
                 put_extended(values, extras, name, change.value)
@@ -204,7 +204,7 @@ def _check_allowed(root: Any, view: View, session: Session) -> None:
     item = view.item
     if item.element == "CalendarItem" and root.get("SendMeetingInvitationsOrCancellations") is None:
         raise ResponseError("ErrorSendMeetingInvitationsOrCancellationsRequired")
-    if item.element == "Message" and root.get("MessageDisposition") is None:
+    if item.element in MAIL and root.get("MessageDisposition") is None:
         raise ResponseError("ErrorMessageDispositionRequired")
     if not view.rights.may_edit(item.created_by == session.user) or view.hidden:
         raise ResponseError("ErrorAccessDenied")

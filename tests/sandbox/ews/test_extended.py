@@ -161,3 +161,38 @@ def test_asking_for_an_impossible_property_is_refused(client: Client) -> None:
     assert client.codes(get_item(item, more=path(tag="0x8001"))) == ["ErrorInvalidExtendedProperty"]
     assert client.codes(get_item(item, "folder:DisplayName")) == ["ErrorInvalidPropertyRequest"]
     assert client.one(get_item(item, "task:DueDate")).find(f"{M}Items")[0].find(f"{T}DueDate") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "property_name", "expected"),
+    [
+        (path(tag="0x1000"), "plain words", "item:Body", "plain words"),
+        (path("Integer", known="Appointment", number="33285"), "0", "calendar:LegacyFreeBusyStatus", "Free"),
+        (path("Integer", tag="0x36"), "2", "item:Sensitivity", "Private"),
+        (path("Boolean", known="Common", number="34054"), "true", "item:Sensitivity", "Private"),
+    ],
+)
+def test_other_names_write_their_property(
+    client: Client, name: str, written: str, property_name: str, expected: str
+) -> None:
+    """The body, free/busy and sensitivity can be set through their MAPI names, as CalDAV gateways do."""
+    item = id_of(client.item(create(event())))
+    field = f"<t:SetItemField>{name}<t:CalendarItem>{value(name, written)}</t:CalendarItem></t:SetItemField>"
+    client.item(update(f'<t:ItemId Id="{item}"/>', field, resolution="AlwaysOverwrite"))
+    element = property_name.partition(":")[2]
+    found = client.get(item, more=f'<t:FieldURI FieldURI="{property_name}"/>').findtext(f"{T}{element}")
+    assert expected in found
+
+
+def test_a_series_is_known_by_its_mapi_names(client: Client) -> None:
+    """Single, master and occurrence are told apart by `instancetype` and the recurring flag."""
+    names = path("Integer", known="PublicStrings", name="urn:schemas:calendar:instancetype")
+    names += path("Boolean", known="Appointment", number="33315")
+    single = client.get(id_of(client.item(create(event()))), more=names)
+    assert [found.text for found in single.iter(f"{T}Value")] == ["0", "false"]
+    weekly = (
+        "<t:Recurrence><t:DailyRecurrence><t:Interval>1</t:Interval></t:DailyRecurrence><t:NumberedRecurrence>"
+        "<t:StartDate>2027-01-05</t:StartDate><t:NumberOfOccurrences>3</t:NumberOfOccurrences></t:NumberedRecurrence></t:Recurrence>"
+    )
+    master = client.get(id_of(client.item(create(event(after=weekly)))), more=names)
+    assert [found.text for found in master.iter(f"{T}Value")] == ["1", "true"]
