@@ -1,7 +1,7 @@
 """Secrets by reference: where one lies, never what it is.
 
-A reference is ``env:NAME`` or ``file:PATH``. It is kept in the database and may be shown; the value is looked up at the moment it
-is needed and goes nowhere else: no message, no repr and no log of this module holds one.
+A reference is ``env:NAME``, ``file:PATH`` or ``vault:ID``. It is kept in the database and may be shown; the value is looked up at the moment it
+is needed and goes nowhere else: no message, no repr, no log and no traceback of this module holds one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import stat
 from pathlib import Path
 
+from ops_lib.access.vault import Vault
 from ops_lib.errors import InputError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -34,7 +35,7 @@ def file_reference(path: Path) -> str:
 
 
 def resolve(reference: str) -> str:
-    """The secret itself. **Raises** `InputError` that names the variable or file, the reason, and the mend."""
+    """The secret behind ``env:`` and ``file:``. **Raises** `InputError` that names the variable or file, the reason, and the mend."""
     kind, _, where = reference.partition(":")
     if kind == "env" and where:
         value = os.environ.get(where, "")
@@ -45,11 +46,52 @@ def resolve(reference: str) -> str:
         return value
     if kind == "file" and where:
         return _read(Path(where))
+    if kind == "vault" and where:
+        raise InputError("this secret is in the workspace's vault", fix="open the workspace it belongs to.")
     raise InputError("no secret is set", fix="give --password-env or --password-file (--secret-env, --secret-file).")
 
 
+class Secrets:
+    """The secrets of one workspace: called with a reference, the value of any kind; `keep` puts one into the vault."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def __call__(self, reference: str) -> str:
+        """The secret itself. **Raises** `InputError`, `WorkspaceError`."""
+        kind, _, where = reference.partition(":")
+        if kind != "vault" or not where:
+            return resolve(reference)
+        value = self._vault.get(f"secret/{where}")
+        if value is None:
+            raise InputError("the vault does not hold this secret", subject=reference, fix="enter the secret again.")
+        return value
+
+    def keep(self, value: str) -> str:
+        """Put a secret into the vault; its reference. **Raises** `InputError` for none, without repeating what it was."""
+        if not value.strip():
+            raise InputError("the secret is empty", fix="enter it again.")
+        where = os.urandom(8).hex()
+        self._vault.put(f"secret/{where}", value)
+        return f"vault:{where}"
+
+    def forget(self, reference: str) -> None:
+        """Take a secret out of the vault that nothing refers to any more; other references are not ours to remove."""
+        kind, _, where = reference.partition(":")
+        if kind == "vault":
+            self._vault.remove(f"secret/{where}")
+
+
+_NOT_ALONE = {
+    "empty": ("the file is empty", "write the secret into its first line."),
+    "lines": ("the file holds more than one line", "write the secret alone, in its first line."),
+    "text": ("this file holds no text", "write the secret alone, as UTF-8."),
+}
+
+
 def _read(path: Path) -> str:
-    """The file's first line: a file that others may read is refused, whatever it holds."""
+    """The file's first line, or the whole of a PEM file: one that others may read is refused, whatever it holds."""
+    fault, secret = "", ""
     try:
         with path.open(encoding="utf-8") as file:
             status = os.fstat(file.fileno())
@@ -61,21 +103,26 @@ def _read(path: Path) -> str:
                     subject=str(path),
                     fix=f"chmod 600 {path}, and change the secret if somebody may have seen it.",
                 )
-            lines = file.read().splitlines()
+            fault, secret = _alone(file.read())
     except UnicodeDecodeError:
-        raise InputError(
-            "this file holds no text", subject=str(path), fix="write the secret alone, as UTF-8."
-        ) from None
+        fault = "text"  # not raised from here: the exception holds what was read
     except OSError as error:
         raise InputError(
             f"the file with the secret cannot be read ({error.strerror})",
             subject=str(path),
             fix="write the secret into it and chmod 600 it.",
         ) from None
+    if fault:
+        reason, fix = _NOT_ALONE[fault]
+        raise InputError(reason, subject=str(path), fix=fix)
+    return secret
+
+
+def _alone(text: str) -> tuple[str, str]:
+    """What is wrong with a file's content, or the secret that it holds."""
+    if text.lstrip().startswith("-----BEGIN "):  # a certificate and its key
+        return "", text.strip()
+    lines = text.splitlines()
     if not lines or not lines[0]:
-        raise InputError("the file is empty", subject=str(path), fix="write the secret into its first line.")
-    if any(lines[1:]):
-        raise InputError(
-            "the file holds more than one line", subject=str(path), fix="write the secret alone, in its first line."
-        )
-    return lines[0]
+        return "empty", ""
+    return ("lines", "") if any(lines[1:]) else ("", lines[0])
