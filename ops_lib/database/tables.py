@@ -244,6 +244,9 @@ series = Table(
     Column("change_key", Text, nullable=False),
 )
 
+LINK_STANDS = "state IN ('active', 'resting')"
+"""Of links that stand there is one per activity and one per item. A query uses the indexes below only with this very condition."""
+
 links = Table(
     "links",
     metadata,
@@ -265,16 +268,16 @@ links = Table(
         "ux_links_activity",
         "activity_id",
         unique=True,
-        sqlite_where=text("state IN ('active', 'resting')"),
-        postgresql_where=text("state IN ('active', 'resting')"),
+        sqlite_where=text(LINK_STANDS),
+        postgresql_where=text(LINK_STANDS),
     ),
     Index(
         "ux_links_item",
         "account_id",
         "item_id",
         unique=True,
-        sqlite_where=text("state IN ('active', 'resting')"),
-        postgresql_where=text("state IN ('active', 'resting')"),
+        sqlite_where=text(LINK_STANDS),
+        postgresql_where=text(LINK_STANDS),
     ),
 )
 

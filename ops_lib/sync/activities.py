@@ -82,10 +82,9 @@ class Activities:
         )
         original = item.original_start.isoformat() if item.original_start else ""
         base = f"{self.account.mailbox}|{item.uid or item.item_id}|{original}"
-        linked = {link.activity_id for link in unit.ledger.links(self.account.account_id)} if item.uid else set()
         for key in (base, f"{base}|{item.item_id}", f"{base}|{item.item_id}|{item.change_key}", uuid.uuid4().hex):
             activity = unit.crm.create(self.account.user_id, content, origin=Origin.EXCHANGE, key=key[-255:])
-            if not activity.is_deleted and activity.activity_id not in linked:
+            if not activity.is_deleted and not unit.ledger.is_linked(activity.activity_id):
                 break
         unit.ledger.add_link(
             self.account.account_id,

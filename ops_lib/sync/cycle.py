@@ -290,7 +290,7 @@ class Cycle:
                 key = f"activity:{link.activity_id}"
                 unit.ledger.retry_later(account_id, key, link.kind, attempts=0, now=self._now, reason=reason)
             unit.ledger.set_position(account_id, reading.position)
-            self._result.links = len(unit.ledger.links(account_id))
+            self._result.links = unit.ledger.count_links(account_id)
 
     def _unlisted(self, reading: Reading) -> list[Link]:
         """Links whose item is not in a complete listing though the server did not call it deleted: to be asked for by id in the next cycle."""

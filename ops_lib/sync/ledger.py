@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ops_lib.database import tables as t
@@ -129,6 +129,17 @@ class Ledger:
             c.account_id == int(account_id), c.activity_id.in_(ids), c.state == LinkState.ENDED.value
         )
         return frozenset(str(found) for found in self._connection.execute(query).scalars()) if ids else frozenset()
+
+    def is_linked(self, activity_id: str) -> bool:
+        """Whether the activity has a link, in any account. The condition is the unique index's own, so that it is found by it."""
+        query = select(t.links.c.id).where(t.links.c.activity_id == int(activity_id), text(t.LINK_STANDS))
+        return self._connection.execute(query).first() is not None
+
+    def count_links(self, account_id: str) -> int:
+        """How many links the account has that are not history."""
+        c = t.links.c
+        query = select(func.count()).where(c.account_id == int(account_id), c.state != LinkState.ENDED.value)
+        return int(self._connection.execute(query).scalar_one())
 
     def add_link(
         self,

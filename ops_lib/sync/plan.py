@@ -258,14 +258,17 @@ _RANK = {
 }
 
 
-def _order(change: Change) -> tuple[int, datetime, str]:
-    """What is made comes before what is taken away, earlier entries before later ones: a crash in between leaves too much, never too little."""
+def _order(change: Change) -> tuple[int, str, str, datetime, str]:
+    """What is made comes before what is taken away: a crash in between leaves too much, never too little.
+
+    What goes to one side in one kind of request stands together, so that it goes in few of them; earlier entries come before later ones.
+    """
     entry = change.after or change.before
     when = entry.when if entry is not None else None
     start = when.start if when is not None and not isinstance(when, AllDay) else None
     if isinstance(when, AllDay):
         start = datetime(when.start.year, when.start.month, when.start.day, tzinfo=UTC)
-    return _RANK[change.action], start or _EARLIEST, change.key
+    return _RANK[change.action], change.side, change.kind, start or _EARLIEST, change.key
 
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
