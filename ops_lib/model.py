@@ -246,7 +246,10 @@ Access = Literal["impersonation", "delegate", "direct"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """One connection to an Exchange organisation. ``community_id`` None: all communities. ``secret`` is a reference, never a value."""
+    """One connection to an Exchange organisation. ``community_id`` None: all communities. ``secret`` is a reference, never a value.
+
+    The accounts of a retired one rest.
+    """
 
     host_id: str
     name: str
@@ -268,6 +271,8 @@ class Host:
     reschedule: Reschedule = "replace"
     conflict: Policy = "latest"
     protocol: Literal["ews"] = "ews"
+    secret_expires: date | None = None
+    is_retired: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,15 +5,31 @@ from __future__ import annotations
 import ipaddress
 import re
 import uuid
+from datetime import date
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from ops_lib.access import secrets
 from ops_lib.errors import InputError
+from ops_lib.model import Host
 
 OFFICE_365_URL = "https://outlook.office365.com/EWS/Exchange.asmx"
 VERSIONS = ("2013", "2016", "2019", "SE", "Office 365")
 AUTHS = ("oauth-code", "oauth-device", "oauth-app", "ntlm", "basic")
 ACCESSES = ("impersonation", "delegate", "direct")
+
+EXCHANGE_ONLINE = (
+    "outlook.office365.com",
+    "outlook.office.com",
+    "outlook.office365.us",
+    "outlook-dod.office365.us",
+    "partner.outlook.cn",
+)
+"""Where Exchange Online answers EWS: worldwide, the US government's two clouds, China."""
+
+EARLY_DAYS = 30
+"""A secret that ends within so many days is spoken of: making a new one takes somebody's time."""
 
 
 def ews_url(value: str) -> str:
@@ -113,6 +129,121 @@ def version(value: str) -> str:
             fix=f"use one of: {', '.join(VERSIONS)}.",
         )
     return known
+
+
+def last_day(value: str, today: date | None) -> date:
+    """The day a secret ends. **Raises** `InputError` for what is no date, and, where ``today`` is known, for a day that is past."""
+    try:
+        day = date.fromisoformat(value.strip())
+    except ValueError:
+        raise InputError(
+            f"{value} is no date",
+            subject="secret expires",
+            fix="write it as 2027-05-31, as the portal's column Expires says.",
+        ) from None
+    if today is not None and day < today:
+        raise InputError(
+            f"the secret ended on {day}",
+            subject="secret expires",
+            fix="make a new one under Certificates & secrets (or set a new password), and enter that.",
+        )
+    return day
+
+
+def is_exchange_online(url: str) -> bool:
+    """Whether Microsoft runs the server at this address."""
+    return (urlsplit(url).hostname or "") in EXCHANGE_ONLINE
+
+
+def together(host: dict[str, Any]) -> None:
+    """Refuse what each by itself is possible and together is not. ``host`` has the columns of a host."""
+    subject, auth, access, secret = host["name"], host["auth"], host["access"], host["secret"]
+    if auth in ("basic", "ntlm"):
+        _password(host)
+    else:
+        if host["url"].startswith("http://"):
+            raise InputError("a token must not travel without TLS", subject=subject, fix="give the https URL.")
+        for name, option in (("tenant_id", "--tenant-id"), ("client_id", "--client-id")):
+            if not host[name]:
+                raise InputError(
+                    f"signing in with {auth} needs a {name.replace('_', ' ')}", subject=subject, fix=f"give {option}."
+                )
+        if host["tenant_id"] == host["client_id"]:
+            raise InputError(
+                "tenant id and client id are the same: one of them was copied twice",
+                subject=subject,
+                fix="copy both from the app registration's Overview: Directory (tenant) ID and Application (client) ID.",
+            )
+    if is_exchange_online(host["url"]) and host["version"] != "Office 365":
+        raise InputError(
+            f"the URL is Exchange Online's, and version {host['version']} is a server's of your own",
+            subject=subject,
+            fix="give --version 'Office 365', or the organisation's own URL.",
+        )
+    if auth == "oauth-app":
+        if access != "impersonation":
+            raise InputError(
+                f"an app signs in as nobody, so it can only impersonate: access {access} is not possible",
+                subject=subject,
+                fix="use --access impersonation, or another --auth.",
+            )
+        if not secret:
+            raise InputError("the client secret is missing", subject=subject, fix="give --secret-env or --secret-file.")
+    if auth.startswith("oauth") and secret:
+        try:
+            value = secrets.resolve(secret)
+        except InputError:
+            return  # not there now: whoever signs in is told
+        client_secret(value)
+
+
+def _password(host: dict[str, Any]) -> None:
+    subject, auth, access, secret = host["name"], host["auth"], host["access"], host["secret"]
+    if is_exchange_online(host["url"]):
+        raise InputError(
+            f"Exchange Online takes no passwords: signing in with {auth} was turned off there",
+            subject=subject,
+            fix="register an app and use --auth oauth-app, oauth-code or oauth-device.",
+        )
+    if access == "direct" and secret:
+        raise InputError(
+            "with access direct every account signs in with its own password, and none acts for the others",
+            subject=subject,
+            fix="give the passwords with syncops account add --password-env, or use --access impersonation.",
+        )
+    if access != "direct" and not host["service_user"]:
+        raise InputError("the service account's name is missing", subject=subject, fix="give --service-user.")
+    if access != "direct" and not secret:
+        raise InputError(
+            "the service account's password is missing", subject=subject, fix="give --password-env or --password-file."
+        )
+
+
+def remarks(host: Host, today: date) -> list[str]:
+    """What is possible and will hardly work, or not for long: each with the reason and the mend."""
+    found = []
+    if host.secret_expires is not None and (days := (host.secret_expires - today).days) <= EARLY_DAYS:
+        when = f"ends in {days} days, on" if days > 0 else "ends today," if days == 0 else "ended on"
+        found.append(
+            f"the secret of host {host.name} {when} {host.secret_expires}."
+            f" Make a new one and enter it: syncops host rotate {host.name!r}."
+        )
+    if is_exchange_online(host.url) and host.access == "impersonation" and host.auth in ("oauth-code", "oauth-device"):
+        found.append(
+            "Exchange Online withdrew the role ApplicationImpersonation in February 2025: a service account that signs in"
+            f" with {host.auth} can act for nobody there. Use --auth oauth-app with full_access_as_app (or the role"
+            " Application EWS.AccessAsApp), or --access direct."
+        )
+    if (
+        host.version == "Office 365"
+        and not is_exchange_online(host.url)
+        and not _is_this_machine(urlsplit(host.url).hostname or "")
+    ):
+        found.append(
+            f"the version is Office 365 and {host.url} is no address of Exchange Online's: a server of your own wants its"
+            " own version (--version)."
+        )
+    return found
 
 
 def _looks_like_guid(value: str) -> bool:

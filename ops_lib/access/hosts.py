@@ -7,12 +7,14 @@ talks to a server.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any, get_args
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from ops_lib.access import checks, secrets
+from ops_lib.access import checks
+from ops_lib.access.host_notes import HostNotes
 from ops_lib.crm.directory import Directory, choice, text_of
 from ops_lib.crm.rows import number
 from ops_lib.database.tables import host_activity_types, hosts
@@ -44,6 +46,7 @@ class HostInput:
     ca_bundle: str | None = None
     reschedule: str | None = None
     conflict: str | None = None
+    secret_expires: str | None = None  # a day, ISO 8601
 
 
 class Hosts:
@@ -52,14 +55,23 @@ class Hosts:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._directory = Directory(connection)
+        self._notes = HostNotes(connection)
 
     def all(self) -> list[Host]:
         """All hosts, by name."""
         types: dict[int, set[str]] = {}
         for row in self._connection.execute(select(host_activity_types)):
             types.setdefault(row.host_id, set()).add(str(row.type_id))
-        rows = self._connection.execute(select(hosts).order_by(hosts.c.name))
-        return [_host(row, types.get(row.id, set())) for row in rows]
+        rows = self._connection.execute(select(hosts).order_by(hosts.c.name)).all()
+        expiries, retired = self._notes.secret_expiries(), self._notes.retired()
+        return [
+            replace(
+                _host(row, types.get(row.id, set())),
+                secret_expires=expiries.get(str(row.id)),
+                is_retired=str(row.id) in retired,
+            )
+            for row in rows
+        ]
 
     def find(self, name: str) -> Host | None:
         """The host of that name, compared without case."""
@@ -82,13 +94,19 @@ class Hosts:
         raise NotThere(f"there is no host {host_id}")
 
     def serving(self, community_ids: Collection[str]) -> list[Host]:
-        """The hosts for somebody of these communities: their communities' own, and where there is none the company's (H2)."""
-        known = self.all()
+        """The hosts for somebody of these communities: their communities' own, and where there is none the company's (H2).
+
+        A retired host serves nobody.
+        """
+        known = [host for host in self.all() if not host.is_retired]
         own = [host for host in known if host.community_id in community_ids]
         return own or [host for host in known if host.community_id is None]
 
-    def add(self, name: str, entered: HostInput) -> Host:
-        """Add a host; one that exists and is just so is returned. **Raises** `InputError` for another of that name, or what cannot be."""
+    def add(self, name: str, entered: HostInput, *, today: date | None = None) -> Host:
+        """Add a host; one that exists and is just so is returned. With ``today`` a secret that has ended is refused.
+
+        **Raises** `InputError` for another of that name, or what cannot be.
+        """
         name = text_of(name, "a host's name")
         existing = self.find(name)
         if existing is not None:
@@ -104,31 +122,45 @@ class Hosts:
         url = entered.url or (checks.OFFICE_365_URL if is_office_365 else None)
         if url is None:
             raise InputError("a host on premises needs its URL", subject=name, fix="give --url; it ends in .asmx.")
+        url = checks.ews_url(url)
         columns = {
-            "version": "Office 365" if checks.OFFICE_365_URL.lower() == url.lower() else "2016",
+            "version": "Office 365" if checks.is_exchange_online(url) else "2016",
             "access": "impersonation",
             "inbound_type_id": self._inbound_type(entered.inbound_type or INBOUND_TYPE),
         } | self._columns(entered)
-        columns |= {"name": name, "protocol": "ews", "auth": auth, "url": checks.ews_url(url)}
+        columns |= {"name": name, "protocol": "ews", "auth": auth, "url": url}
         unset = dict.fromkeys(("service_user", "secret", "tenant_id", "client_id"), "")
-        _check_together(unset | columns)
+        checks.together(unset | columns)
         type_ids = self._type_ids(entered.types)
+        expires = checks.last_day(entered.secret_expires, today) if entered.secret_expires else None
         host_id = self._connection.execute(insert(hosts).values(columns).returning(hosts.c.id)).scalar_one()
         self._set_types(host_id, type_ids)
+        self._notes.set_secret_expires(str(host_id), expires)
         return self.get(name)
 
-    def edit(self, name: str, entered: HostInput) -> Host:
-        """Change what is given and keep the rest, the accounts too (H3). **Raises** `NotThere`, `InputError`."""
+    def edit(self, name: str, entered: HostInput, *, today: date | None = None) -> Host:
+        """Change what is given and keep the rest, the accounts too (H3). With ``today`` a secret that has ended is refused.
+
+        A new secret takes the old one's last day with it. **Raises** `NotThere`, `InputError`.
+        """
         host = self.get(name)
+        expires = checks.last_day(entered.secret_expires, today) if entered.secret_expires else None
         columns = self._columns(entered)
         held = self._connection.execute(select(hosts).where(hosts.c.id == number(host.host_id))).one()._asdict()
-        _check_together(held | columns)
+        checks.together(held | columns)
         type_ids = None if entered.types is None else self._type_ids(entered.types)
         if columns:
             self._connection.execute(update(hosts).where(hosts.c.id == held["id"]).values(columns))
         if type_ids is not None:
             self._set_types(held["id"], type_ids)
+        if entered.secret_expires is not None or entered.secret not in (None, host.secret):
+            self._notes.set_secret_expires(host.host_id, expires)
         return self.get(name)
+
+    def set_retired(self, host: Host, at: datetime | None) -> Host:
+        """Have a host retired since ``at``, or (``None``) in use again. `Accounts.retire` and `restore` look at the accounts too."""
+        self._notes.set_retired(host.host_id, at)
+        return self.by_id(host.host_id)
 
     # ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────
     def _is_just_so(self, host: Host, entered: HostInput) -> bool:
@@ -191,47 +223,6 @@ class Hosts:
         rows = [{"host_id": host_id, "type_id": type_id} for type_id in sorted(type_ids)]
         if rows:
             self._connection.execute(insert(host_activity_types), rows)
-
-
-def _check_together(columns: dict[str, Any]) -> None:
-    """Refuse what each by itself is possible and together is not."""
-    subject, auth, access, secret = columns["name"], columns["auth"], columns["access"], columns["secret"]
-    if auth in ("basic", "ntlm"):
-        if access == "direct" and secret:
-            raise InputError(
-                "with access direct every account signs in with its own password, and none acts for the others",
-                subject=subject,
-                fix="give the passwords with syncops account add --password-env, or use --access impersonation.",
-            )
-        if access != "direct" and not columns["service_user"]:
-            raise InputError("the service account's name is missing", subject=subject, fix="give --service-user.")
-        if access != "direct" and not secret:
-            raise InputError(
-                "the service account's password is missing",
-                subject=subject,
-                fix="give --password-env or --password-file.",
-            )
-    else:
-        for name, option in (("tenant_id", "--tenant-id"), ("client_id", "--client-id")):
-            if not columns[name]:
-                raise InputError(
-                    f"signing in with {auth} needs a {name.replace('_', ' ')}", subject=subject, fix=f"give {option}."
-                )
-    if auth == "oauth-app":
-        if access != "impersonation":
-            raise InputError(
-                f"an app signs in as nobody, so it can only impersonate: access {access} is not possible",
-                subject=subject,
-                fix="use --access impersonation, or another --auth.",
-            )
-        if not secret:
-            raise InputError("the client secret is missing", subject=subject, fix="give --secret-env or --secret-file.")
-    if auth.startswith("oauth") and secret:
-        try:
-            value = secrets.resolve(secret)
-        except InputError:
-            return  # not there now: whoever signs in is told
-        checks.client_secret(value)
 
 
 def _host(row: Row[Any], type_ids: Collection[str]) -> Host:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ops_lib.cli import JsonOption, open_workspace, print_json, print_table, yes_no
-from ops_lib.cli.host import secret_reference
+from ops_lib.cli.host_options import secret_reference
 
 app = typer.Typer(
     add_completion=False,

@@ -1,18 +1,16 @@
-"""`syncops host add | edit | list`: connections to Exchange organisations."""
+"""`syncops host …`: connections to Exchange organisations."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ops_lib.cli import JsonOption, open_workspace, print_json, print_table, say
-from ops_lib.errors import InputError
+from ops_lib.cli.host_options import HostOptions, SecretOptions
+from ops_lib.cli.options import spread
 
 if TYPE_CHECKING:
-    from ops_lib.access.hosts import HostInput
     from ops_lib.crm.directory import Directory
     from ops_lib.model import Host
 
@@ -20,150 +18,41 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, rich_markup_mode=None, help="Connections to Exchange organisations."
 )
 
-Text = str | None
-Switch = bool | None
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
-UrlOption = Annotated[
-    Text, typer.Option(help="Of Exchange Web Services; ends in .asmx. Default: Office 365's.", show_default=False)
-]
-AuthOption = Annotated[
-    Text, typer.Option(help="basic (default), ntlm, oauth-app, oauth-code, oauth-device.", show_default=False)
-]
-AccessOption = Annotated[Text, typer.Option(help="impersonation (default), delegate, direct.", show_default=False)]
-VersionOption = Annotated[
-    Text, typer.Option("--version", help="2013, 2016 (default), 2019, SE, 'Office 365'.", show_default=False)
-]
-CommunityOption = Annotated[
-    Text, typer.Option(help="all (default), or the one community that this host serves.", show_default=False)
-]
-ServiceUserOption = Annotated[Text, typer.Option(help="The service account's name.", show_default=False)]
-PasswordEnvOption = Annotated[
-    Text,
-    typer.Option(
-        metavar="VAR",
-        help="The environment variable that holds the password; its name is kept, not its value.",
-        show_default=False,
-    ),
-]
-PasswordFileOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Or the file (mode 0600) that holds it.", show_default=False)
-]
-SecretEnvOption = Annotated[
-    Text,
-    typer.Option(
-        metavar="VAR", help="The environment variable that holds the client secret's value.", show_default=False
-    ),
-]
-SecretFileOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Or the file (mode 0600) that holds it.", show_default=False)
-]
-TenantOption = Annotated[Text, typer.Option(metavar="GUID", help="Of the app registration.", show_default=False)]
-ClientOption = Annotated[Text, typer.Option(metavar="GUID", help="Of the app registration.", show_default=False)]
-AuthorityOption = Annotated[
-    Text, typer.Option(metavar="URL", help="Where tokens come from, for sovereign clouds.", show_default=False)
-]
-TypesOption = Annotated[
-    Text,
-    typer.Option(
-        metavar="A,B",
-        help="The activity types that go to Outlook. Default: the face-to-face types.",
-        show_default=False,
-    ),
-]
-InboundOption = Annotated[
-    Text,
-    typer.Option(
-        help="The activity type that Outlook's events become; made if missing. Default: Appointment.",
-        show_default=False,
-    ),
-]
-TasksOption = Annotated[
-    Switch,
-    typer.Option("--all-day-tasks/--no-all-day-tasks", help="All-day activities become tasks.", show_default=False),
-]
-EmailOption = Annotated[
-    Switch, typer.Option("--send-email/--no-send-email", help="Users may send email.", show_default=False)
-]
-BundleOption = Annotated[
-    Text, typer.Option(metavar="FILE", help="A private certificate authority (PEM).", show_default=False)
-]
-RescheduleOption = Annotated[
-    Text,
-    typer.Option(
-        help="replace (default): a new activity stands at the new time; update: the same one moves.", show_default=False
-    ),
-]
-ConflictOption = Annotated[
-    Text, typer.Option(help="Who wins when both sides changed: latest (default), crm, exchange.", show_default=False)
-]
 
 
 @app.command()
-def add(
-    name: NameArgument,
-    url: UrlOption = None,
-    auth: AuthOption = None,
-    access: AccessOption = None,
-    version: VersionOption = None,
-    community: CommunityOption = None,
-    service_user: ServiceUserOption = None,
-    password_env: PasswordEnvOption = None,
-    password_file: PasswordFileOption = None,
-    tenant_id: TenantOption = None,
-    client_id: ClientOption = None,
-    secret_env: SecretEnvOption = None,
-    secret_file: SecretFileOption = None,
-    authority: AuthorityOption = None,
-    types: TypesOption = None,
-    inbound_type: InboundOption = None,
-    all_day_tasks: TasksOption = None,
-    send_email: EmailOption = None,
-    ca_bundle: BundleOption = None,
-    reschedule: RescheduleOption = None,
-    conflict: ConflictOption = None,
-) -> None:
-    """Add a host. Nothing is sent to it yet."""
+@spread
+def add(name: NameArgument, options: HostOptions, secret: SecretOptions) -> None:
+    """Add a host. Nothing is sent to it yet: `host check` tries it."""
+    from ops_lib.access.checks import remarks
     from ops_lib.access.hosts import Hosts
 
-    entered = _entered(locals())
+    entered = options.entered(secret)
     with open_workspace() as workspace, workspace.database.begin() as connection:
+        today = workspace.now().date()
         hosts = Hosts(connection)
         existed = hosts.find(name) is not None
-        host = hosts.add(name, entered)
+        host = hosts.add(name, entered, today=today)
     typer.echo(f"host {host.name} exists already" if existed else f"added host {host.name}: {host.url}")
+    for remark in remarks(host, today):
+        say(f"note: {remark}")
 
 
 @app.command()
-def edit(
-    name: NameArgument,
-    url: UrlOption = None,
-    auth: AuthOption = None,
-    access: AccessOption = None,
-    version: VersionOption = None,
-    community: CommunityOption = None,
-    service_user: ServiceUserOption = None,
-    password_env: PasswordEnvOption = None,
-    password_file: PasswordFileOption = None,
-    tenant_id: TenantOption = None,
-    client_id: ClientOption = None,
-    secret_env: SecretEnvOption = None,
-    secret_file: SecretFileOption = None,
-    authority: AuthorityOption = None,
-    types: TypesOption = None,
-    inbound_type: InboundOption = None,
-    all_day_tasks: TasksOption = None,
-    send_email: EmailOption = None,
-    ca_bundle: BundleOption = None,
-    reschedule: RescheduleOption = None,
-    conflict: ConflictOption = None,
-) -> None:
+@spread
+def edit(name: NameArgument, options: HostOptions, secret: SecretOptions) -> None:
     """Change what is given; the rest stays, the accounts too. An empty text clears an option that may be empty."""
+    from ops_lib.access.checks import remarks
     from ops_lib.access.hosts import Hosts
 
-    entered = _entered(locals())
+    entered = options.entered(secret)
     with open_workspace() as workspace, workspace.database.begin() as connection:
-        host = Hosts(connection).edit(name, entered)
+        today = workspace.now().date()
+        host = Hosts(connection).edit(name, entered, today=today)
     typer.echo(f"changed host {host.name}")
+    for remark in remarks(host, today):
+        say(f"note: {remark}")
 
 
 @app.command("list")
@@ -203,35 +92,6 @@ def list_hosts(as_json: JsonOption = False) -> None:
     )
 
 
-def secret_reference(
-    env: str | None, file: Path | None, other_env: str | None = None, other_file: Path | None = None
-) -> str | None:
-    """The one reference that was given, or ``None``. **Raises** `InputError` for several."""
-    from ops_lib.access import secrets
-
-    given = [secrets.env_reference(each) for each in (env, other_env) if each is not None]
-    given += [secrets.file_reference(each) for each in (file, other_file) if each is not None]
-    if len(given) > 1:
-        raise InputError("there is one secret, and several places were named", fix="give one of these options only.")
-    for each in given:
-        kind, _, where = each.partition(":")
-        if kind == "env" and not os.environ.get(where):
-            say(f"note: {where} is not set here; it must be where the sync runs.")
-    return given[0] if given else None
-
-
-def _entered(options: dict[str, Any]) -> HostInput:
-    from ops_lib.access.hosts import HostInput
-
-    fields = {name: value for name, value in options.items() if name in HostInput.__dataclass_fields__}
-    fields["secret"] = secret_reference(
-        options["password_env"], options["password_file"], options["secret_env"], options["secret_file"]
-    )
-    if options["types"] is not None:
-        fields["types"] = [each for each in options["types"].split(",") if each.strip()]
-    return HostInput(**fields)
-
-
 def _as_json(host: Host, directory: Directory, accounts: int) -> dict[str, Any]:
     communities = {each.community_id: each.name for each in directory.communities()}
     types = {each.type_id: each.name for each in directory.activity_types()}
@@ -256,5 +116,7 @@ def _as_json(host: Host, directory: Directory, accounts: int) -> dict[str, Any]:
         "ca_bundle": host.ca_bundle,
         "reschedule": host.reschedule,
         "conflict": host.conflict,
+        "secret_expires": None if host.secret_expires is None else host.secret_expires.isoformat(),
+        "retired": host.is_retired,
         "accounts": accounts,
     }

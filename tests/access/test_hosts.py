@@ -16,10 +16,11 @@ from ops_lib.database.engine import Database
 from ops_lib.errors import InputError, NotThere
 
 GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+TENANT = "11111111-d9cb-469f-a165-70867728950e"
 ON_PREMISES = HostInput(
     url="https://mail.example.test/EWS/Exchange.asmx", auth="basic", service_user="svc@example.test", secret="env:SVC"
 )
-OFFICE_365 = HostInput(auth="oauth-app", tenant_id=GUID, client_id=GUID, secret="env:SYNCOPS_TEST_UNSET")
+OFFICE_365 = HostInput(auth="oauth-app", tenant_id=TENANT, client_id=GUID, secret="env:SYNCOPS_TEST_UNSET")
 
 
 @pytest.fixture
@@ -103,9 +104,9 @@ def test_a_host_shows_no_secret(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -
         ({"secret": None}, "service account's password is missing"),
         ({"access": "direct"}, "its own password"),
         ({"auth": "oauth-app"}, "tenant id"),
-        ({"auth": "oauth-app", "tenant_id": GUID}, "client id"),
-        ({"auth": "oauth-app", "tenant_id": GUID, "client_id": GUID, "secret": None}, "client secret is missing"),
-        ({"auth": "oauth-app", "tenant_id": GUID, "client_id": GUID, "access": "delegate"}, "can only impersonate"),
+        ({"auth": "oauth-app", "tenant_id": TENANT}, "client id"),
+        ({"auth": "oauth-app", "tenant_id": TENANT, "client_id": GUID, "secret": None}, "client secret is missing"),
+        ({"auth": "oauth-app", "tenant_id": TENANT, "client_id": GUID, "access": "delegate"}, "can only impersonate"),
         ({"auth": "kerberos"}, "not a way of signing in"),
         ({"access": "full"}, "not an access type"),
         ({"types": ["Tour", "Tuor"]}, "no activity type Tuor .*Tour"),

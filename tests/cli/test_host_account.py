@@ -9,6 +9,7 @@ import pytest
 from tests.support.command_line import CommandLine
 
 GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+TENANT = "11111111-d9cb-469f-a165-70867728950e"
 ADD = (
     "host", "add", "exchange", "--url", "http://127.0.0.1:8080/EWS/Exchange.asmx", "--auth", "basic",
     "--access", "impersonation", "--service-user", "svc@example.test", "--password-env", "SVC_PASSWORD",
@@ -50,6 +51,8 @@ def test_a_host_is_added_and_listed(run: CommandLine, secret: str) -> None:
         "ca_bundle": "",
         "reschedule": "replace",
         "conflict": "latest",
+        "secret_expires": None,
+        "retired": False,
         "accounts": 0,
     }
     assert "exchange" in run("host", "list").stdout
@@ -114,13 +117,13 @@ def test_an_app_registration_is_entered(run: CommandLine, monkeypatch: pytest.Mo
     """A host in the cloud needs its registration only; its address is Microsoft's."""
     monkeypatch.setenv("CLIENT_SECRET", "Zx8Q~value")
     run(
-        "host", "add", "cloud", "--auth", "oauth-app", "--tenant-id", GUID, "--client-id", GUID,
+        "host", "add", "cloud", "--auth", "oauth-app", "--tenant-id", TENANT, "--client-id", GUID,
         "--secret-env", "CLIENT_SECRET", "--authority", "https://127.0.0.1:8443",
     )  # fmt: skip
     (host,) = run("host", "list", "--json").json
     assert (host["url"], host["version"]) == ("https://outlook.office365.com/EWS/Exchange.asmx", "Office 365")
     assert (host["tenant_id"], host["authority"], host["secret"]) == (
-        GUID,
+        TENANT,
         "https://127.0.0.1:8443",
         "env:CLIENT_SECRET",
     )
