@@ -79,8 +79,8 @@ class SqlCrm:
             "updated_at": self._now,
             "version": self._next_version(user_id),
         }
-        insert = insert_unless_there(self._connection, activities).values(columns).returning(activities.c.id)
-        made = self._connection.execute(insert).scalar()
+        insert = insert_unless_there(self._connection, activities).returning(activities.c.id)
+        made = self._connection.execute(insert, columns).scalar()
         if made is None:  # another transaction used the key while this one waited for it
             made_before = self._made_with(key)
             if made_before is None:

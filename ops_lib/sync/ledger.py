@@ -154,22 +154,21 @@ class Ledger:
         stamp: str = "",
     ) -> None:
         """Pair an activity with an item, both holding ``agreed``."""
-        self._connection.execute(
-            insert(t.links).values(
-                account_id=int(account_id),
-                activity_id=int(activity_id),
-                origin=agreed.origin.value,
-                kind=agreed.kind.value,
-                item_id=written.item_id,
-                change_key=written.change_key,
-                uid=uid,
-                original_start=original_start,
-                stamp=stamp,
-                agreed=entry_as_json(agreed),
-                crm_version=crm_version,
-                state=LinkState.ACTIVE.value,
-            )
-        )
+        row = {
+            "account_id": int(account_id),
+            "activity_id": int(activity_id),
+            "origin": agreed.origin.value,
+            "kind": agreed.kind.value,
+            "item_id": written.item_id,
+            "change_key": written.change_key,
+            "uid": uid,
+            "original_start": original_start,
+            "stamp": stamp,
+            "agreed": entry_as_json(agreed),
+            "crm_version": crm_version,
+            "state": LinkState.ACTIVE.value,
+        }
+        self._connection.execute(insert(t.links), row)
 
     def agree(
         self,

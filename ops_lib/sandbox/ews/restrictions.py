@@ -156,6 +156,8 @@ class _Compiler:
         if depth > _MAX_DEPTH:
             raise ResponseError("ErrorRestrictionTooComplex", "The restriction is too complex.")
         name = etree.QName(element).localname
+        if name == "Or" and (one_of := self._one_of(element)) is not None:
+            return one_of
         if name in ("And", "Or"):
             inner = [self.test(child, depth + 1) for child in element]
             if name == "And":
@@ -177,6 +179,23 @@ class _Compiler:
         if name in _COMPARE:
             return self._comparison(_COMPARE[name], element)
         raise ResponseError("ErrorUnsupportedQueryFilter")
+
+    def _one_of(self, element: Any) -> Callable[[Any], bool] | None:
+        """A search for one of many values of one property, which reads it once; None where the restriction is another."""
+        paths = {etree.tostring(child[0], method="c14n") for child in element}
+        is_plain = all(child.tag == f"{T}IsEqualTo" and child[1][0].tag == f"{T}Constant" for child in element)
+        if len(paths) != 1 or not is_plain:
+            return None
+        kind, read = self.operand(element[0][0])
+        wanted = frozenset(_comparable(self.constant(kind, child[1][0])) for child in element)
+
+        def test(subject: Any) -> bool:
+            found = read(subject)
+            if isinstance(found, list):
+                return any(_comparable(one) in wanted for one in found)
+            return found is not None and _comparable(found) in wanted
+
+        return test
 
     def _comparison(self, compare: Callable[[Any, Any], bool], element: Any) -> Callable[[Any], bool]:
         kind, left = self.operand(element[0])
