@@ -32,6 +32,13 @@ class Pair:
 
     def changes(self) -> list[Change]:
         link, activity = self.link, self.activity
+        if (
+            link.state is LinkState.RESTING
+            and activity is None
+            and self.item is None
+            and not self._is_gone_in_exchange()
+        ):
+            return []  # no news of it: it rests on
         if link.item_id in self.exchange.unread:
             return [self._change("skip", "exchange", f"not readable now: {self.exchange.unread[link.item_id]}")]
         if self.item is not None and self.item.when is None and not self.item.is_cancelled:
