@@ -34,12 +34,17 @@ STAMP_NAME = "SyncopsKey"
 
 @dataclass(frozen=True, slots=True)
 class FolderChanges:
-    """What happened in a folder since a sync state. Series come as their master; occurrences are read with ``view``."""
+    """What happened in a folder since a sync state. Series come as their master; occurrences are read with ``view``.
+
+    ``created`` are those of ``items`` that the server calls new since the state. One that was known before means that the server forgot
+    the state without saying so, and that what was deleted meanwhile is not among ``deleted``.
+    """
 
     items: list[Item]
     deleted: list[str]
     sync_state: str
     unreadable: list[MailboxError]
+    created: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

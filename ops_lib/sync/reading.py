@@ -138,6 +138,9 @@ class Reader:
                 raise
             state = ""
             changes = self._mailbox.changes(kind, "")
+        if state and self._was_forgotten(kind, changes.created):
+            state = ""  # what is deleted is not among its answers: only a whole reading tells what is no longer there
+            changes = self._mailbox.changes(kind, "")
         if not state:
             reading.complete.add(kind)
         for item in changes.items:
@@ -151,6 +154,17 @@ class Reader:
         for error in changes.unreadable:
             reading.unread[error.subject] = error
         return changes.sync_state
+
+    def _was_forgotten(self, kind: Kind, created: Collection[str]) -> bool:
+        """Whether the server began from nothing without saying so: it calls something new that the ledger has known for longer than the state."""
+        known = {
+            link.item_id
+            for link in self._remembered.links
+            if link.kind is kind and link.link_id <= self._remembered.position.last_link_id
+        }
+        if kind is Kind.EVENT:
+            known |= self._remembered.series.keys()
+        return not known.isdisjoint(created)
 
     def _read_series(self, position: Position, reading: Reading) -> None:
         """Occurrences: of the series that changed, over the whole window; of all, for the days that entered it."""

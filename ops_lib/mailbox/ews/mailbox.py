@@ -90,6 +90,7 @@ class EwsMailbox:
     def changes(self, kind: Kind, sync_state: str = "") -> FolderChanges:
         items: dict[str, Item] = {}
         deleted: dict[str, None] = {}
+        created: set[str] = set()
         unreadable: list[MailboxError] = []
         seen = {sync_state}
         empty_pages = 0
@@ -100,10 +101,12 @@ class EwsMailbox:
                 raise ServerFailed("the server gives no sync state", subject=self.address)
             entries = children(message.element, "Changes")
             for entry in entries:
-                self._take_change(entry, kind, items, deleted, unreadable)
+                self._take_change(entry, kind, items, deleted, created, unreadable)
             empty_pages = 0 if entries else empty_pages + 1
             if _is_last(child(message.element, "IncludesLastItemInRange"), default=len(entries) < requests.PAGE_SIZE):
-                return FolderChanges(list(items.values()), list(deleted), state, unreadable)
+                return FolderChanges(
+                    list(items.values()), list(deleted), state, unreadable, frozenset(created & items.keys())
+                )
             if state in seen or empty_pages > LONGEST_RUN_OF_EMPTY_PAGES:
                 error = ServerFailed(
                     "the server says there are more changes, but its pages do not come to an end", subject=self.address,
@@ -330,6 +333,7 @@ class EwsMailbox:
         kind: Kind,
         items: dict[str, Item],
         deleted: dict[str, None],
+        created: set[str],
         unreadable: list[MailboxError],
     ) -> None:
         """Put one change of a page to the others; a later page may take back what an earlier one said."""
@@ -350,6 +354,8 @@ class EwsMailbox:
                 continue
             deleted.pop(item.item_id, None)
             items[item.item_id] = item
+            if name_of(entry) == "Create":
+                created.add(item.item_id)
 
     def _view_elements(self, window: Window) -> Iterator[Element]:
         """What the calendar view holds, halved as often as the server cannot give all of it."""
