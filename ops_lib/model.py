@@ -273,6 +273,7 @@ class Host:
     protocol: Literal["ews"] = "ews"
     secret_expires: date | None = None
     is_retired: bool = False
+    redirect_uri: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

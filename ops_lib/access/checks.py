@@ -75,6 +75,29 @@ def authority_url(value: str) -> str:
     return value
 
 
+def redirect_uri(value: str) -> str:
+    """Where the directory sends the browser after a sign-in, exactly as registered: https, or http on this machine only."""
+    value = value.strip()
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not host or parts.fragment or parts.username:
+        raise InputError(
+            f"{value} is no redirect URI",
+            subject="redirect uri",
+            fix="copy it from the app registration's Authentication page, such as http://localhost.",
+        )
+    if parts.scheme == "http" and not _is_this_machine(host):
+        raise InputError(
+            f"{value} is not encrypted: the sign-in's code would cross the network in clear",
+            subject="redirect uri",
+            fix="register an https URI, or http://localhost.",
+        )
+    return value
+
+
 def guid(value: str, what: str) -> str:
     """A tenant id or client id: a GUID, in lower case."""
     try:

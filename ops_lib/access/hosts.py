@@ -47,6 +47,7 @@ class HostInput:
     reschedule: str | None = None
     conflict: str | None = None
     secret_expires: str | None = None  # a day, ISO 8601
+    redirect_uri: str | None = None
 
 
 class Hosts:
@@ -192,6 +193,8 @@ class Hosts:
             columns["client_id"] = checks.guid(entered.client_id, "client id") if entered.client_id else ""
         if entered.authority is not None:
             columns["authority"] = checks.authority_url(entered.authority) if entered.authority else ""
+        if entered.redirect_uri is not None:
+            columns["redirect_uri"] = checks.redirect_uri(entered.redirect_uri) if entered.redirect_uri else ""
         if entered.inbound_type is not None:
             columns["inbound_type_id"] = self._inbound_type(entered.inbound_type)
         if entered.ca_bundle is not None:
@@ -247,4 +250,5 @@ def _host(row: Row[Any], type_ids: Collection[str]) -> Host:
         reschedule=row.reschedule,
         conflict=row.conflict,
         protocol=row.protocol,
+        redirect_uri=row.redirect_uri,
     )

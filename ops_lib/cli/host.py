@@ -43,16 +43,57 @@ def add(name: NameArgument, options: HostOptions, secret: SecretOptions) -> None
 @spread
 def edit(name: NameArgument, options: HostOptions, secret: SecretOptions) -> None:
     """Change what is given; the rest stays, the accounts too. An empty text clears an option that may be empty."""
+    from ops_lib.access.accounts import Accounts
     from ops_lib.access.checks import remarks
     from ops_lib.access.hosts import Hosts
 
     entered = options.entered(secret)
     with open_workspace() as workspace, workspace.database.begin() as connection:
-        today = workspace.now().date()
-        host = Hosts(connection).edit(name, entered, today=today)
+        now = workspace.now()
+        hosts = Hosts(connection)
+        before = hosts.get(name)
+        host = hosts.edit(name, entered, today=now.date())
+        is_new_secret = (before.secret, before.service_user) != (host.secret, host.service_user)
+        again = Accounts(connection).ask_again(host, now) if is_new_secret else []
     typer.echo(f"changed host {host.name}")
-    for remark in remarks(host, today):
+    if is_new_secret:
+        say(
+            f"note: the sign-in is new: syncops host check {host.name!r} tries it; {len(again)} accounts that were refused try again."
+        )
+    for remark in remarks(host, now.date()):
         say(f"note: {remark}")
+
+
+@app.command()
+def retire(name: NameArgument) -> None:
+    """Take a host out of use: its accounts rest, and nothing is removed on either side. `host restore` brings it back."""
+    from ops_lib.access.accounts import Accounts
+    from ops_lib.access.hosts import Hosts
+
+    with open_workspace() as workspace, workspace.database.begin() as connection:
+        host = Hosts(connection).get(name)
+        resting = Accounts(connection).retire(host, workspace.now())
+    typer.echo(
+        f"host {host.name} was retired already"
+        if host.is_retired
+        else f"host {host.name} is retired; {len(resting)} accounts rest"
+    )
+
+
+@app.command()
+def restore(name: NameArgument) -> None:
+    """Take a retired host into use again, its accounts as they were."""
+    from ops_lib.access.accounts import Accounts
+    from ops_lib.access.hosts import Hosts
+
+    with open_workspace() as workspace, workspace.database.begin() as connection:
+        host = Hosts(connection).get(name)
+        back = Accounts(connection).restore(host)
+    typer.echo(
+        f"host {host.name} is in use again; {len(back)} accounts are kept in step"
+        if host.is_retired
+        else f"host {host.name} is in use"
+    )
 
 
 @app.command("list")
@@ -73,7 +114,7 @@ def list_hosts(as_json: JsonOption = False) -> None:
         print_json(rows)
         return
     print_table(
-        ("name", "url", "auth", "access", "version", "community", "types", "inbound type", "accounts"),
+        ("name", "url", "auth", "access", "version", "community", "types", "inbound type", "accounts", "in use"),
         [
             (
                 row["name"],
@@ -85,6 +126,7 @@ def list_hosts(as_json: JsonOption = False) -> None:
                 ", ".join(row["types"]),
                 row["inbound_type"],
                 row["accounts"],
+                "retired" if row["retired"] else "yes",
             )
             for row in rows
         ],
@@ -116,6 +158,7 @@ def _as_json(host: Host, directory: Directory, accounts: int) -> dict[str, Any]:
         "ca_bundle": host.ca_bundle,
         "reschedule": host.reschedule,
         "conflict": host.conflict,
+        "redirect_uri": host.redirect_uri,
         "secret_expires": None if host.secret_expires is None else host.secret_expires.isoformat(),
         "retired": host.is_retired,
         "accounts": accounts,

@@ -62,6 +62,10 @@ class HostOptions:
     authority: Annotated[str | None, _option(metavar="URL", help="Where tokens come from, for sovereign clouds.")] = (
         None
     )
+    redirect_uri: Annotated[
+        str | None,
+        _option(metavar="URI", help="With oauth-code: the redirect URI as registered. Default: http://localhost."),
+    ] = None
     types: Annotated[
         str | None,
         _option(metavar="A,B", help="The activity types that go to Outlook. Default: the face-to-face types."),

@@ -164,7 +164,7 @@ hosts = Table(
     Column("version", String(16), nullable=False),
     Column("community_id", Id, ForeignKey("communities.id")),  # NULL: all communities
     Column("service_user", String(320), nullable=False, default=""),
-    Column("secret", Text, nullable=False, default=""),  # a reference: env:NAME or file:PATH
+    Column("secret", Text, nullable=False, default=""),  # a reference: env:NAME, file:PATH or vault:ID
     Column("tenant_id", String(64), nullable=False, default=""),
     Column("client_id", String(64), nullable=False, default=""),
     Column("authority", Text, nullable=False, default=""),
@@ -174,6 +174,9 @@ hosts = Table(
     Column("ca_bundle", Text, nullable=False, default=""),
     Column("reschedule", String(16), nullable=False, default="replace"),
     Column("conflict", String(16), nullable=False, default="latest"),
+    Column(
+        "redirect_uri", Text, nullable=False, default="", server_default=text("''")
+    ),  # as the app registration has it
 )
 
 host_activity_types = Table(
@@ -196,6 +199,41 @@ accounts = Table(
     Column("all_day_tasks", Boolean, nullable=False, default=False),
     Column("secret", Text, nullable=False, default=""),
     UniqueConstraint("host_id", "mailbox"),
+)
+
+# ── signing in ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# Tokens and passwords are in the vault, never here.
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("account_id", Id, ForeignKey("accounts.id"), primary_key=True),  # whose sign-in it is
+    Column("state", String(16), nullable=False),  # needed, signed-in, refused
+    Column("since", Instant, nullable=False),
+    Column("asked_at", Instant),  # an administrator asked for it (the key icon)
+    Column("response_code", String(128), nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+    Column("fix", Text, nullable=False, default=""),
+)
+
+banner_closings = Table(
+    "banner_closings",
+    metadata,
+    Column("account_id", Id, ForeignKey("accounts.id"), primary_key=True),
+    Column("user_id", Id, ForeignKey("users.id"), primary_key=True),  # who closed it
+    Column("closed_at", Instant, nullable=False),
+)
+
+password_tries = Table(
+    "password_tries",
+    metadata,
+    Column("who", Text, primary_key=True),  # server and user name
+    Column("salt", String(64), nullable=False, default=""),
+    Column("digest", String(128), nullable=False, default=""),  # of the password that was refused; empty: none was
+    Column("refused_at", Instant),
+    Column("response_code", String(128), nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+    Column("trying", String(200), nullable=False, default=""),  # the worker that tries a password now
+    Column("trying_until", Instant),  # by the real clock
 )
 
 # ── the ledger ───────────────────────────────────────────────────────────────────────────────────────────────────────

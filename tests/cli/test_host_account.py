@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ops_lib.sandbox.server import Sandbox
 from tests.support.command_line import CommandLine
 
 GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -51,6 +52,7 @@ def test_a_host_is_added_and_listed(run: CommandLine, secret: str) -> None:
         "ca_bundle": "",
         "reschedule": "replace",
         "conflict": "latest",
+        "redirect_uri": "",
         "secret_expires": None,
         "retired": False,
         "accounts": 0,
@@ -183,3 +185,83 @@ def test_an_account_that_cannot_be_is_refused(run: CommandLine, secret: str) -> 
         "known: exchange" in run("account", "add", "--host", "mars", "--user", "bob@example.test", exit_code=2).stderr
     )
     assert "no account" in run("account", "disable", "bob@example.test", exit_code=2).stderr
+
+
+@pytest.mark.req("H3")
+def test_a_host_is_retired_and_restored(run: CommandLine, secret: str) -> None:
+    """Retiring says how many accounts rest, listing shows it, a cycle leaves them out, restoring brings them back."""
+    run(*ADD)
+    run("user", "add", "--email", "alice@example.test", "--name", "Alice")
+    run("account", "add", "--user", "alice@example.test")
+    assert run("host", "retire", "exchange").stdout == "host exchange is retired; 1 accounts rest\n"
+    assert run("host", "retire", "exchange").stdout == "host exchange was retired already\n"
+    assert run("host", "list", "--json").json[0]["retired"] is True
+    (account,) = run("account", "list", "--json").json
+    assert (account["calendar"], account["host_retired"], account["status"]) == (False, True, "Not Enabled")
+    (cycle,) = run("sync", "--json").json["accounts"]
+    assert (cycle["outcome"], cycle["requests"]) == ("off", 0)
+    assert "host restore 'exchange'" in run("account", "enable", "alice@example.test", exit_code=2).stderr
+    assert run("host", "restore", "exchange").stdout == "host exchange is in use again; 1 accounts are kept in step\n"
+    assert run("host", "restore", "exchange").stdout == "host exchange is in use\n"
+    assert run("account", "list", "--json").json[0]["calendar"] is True
+
+
+@pytest.mark.req("H5")
+def test_a_secret_that_ends_soon_is_a_remark(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host is added, the remark is on stderr, and the day is listed; one that has ended is refused."""
+    monkeypatch.setenv("CLIENT_SECRET", "Zx8Q~value")
+    cloud = ("--auth", "oauth-app", "--tenant-id", TENANT, "--client-id", GUID, "--secret-env", "CLIENT_SECRET")
+    added = run("host", "add", "cloud", *cloud, "--secret-expires", "2026-12-01")
+    assert "note: the secret of host cloud ends in 8 days, on 2026-12-01" in added.stderr
+    assert run("host", "list", "--json").json[0]["secret_expires"] == "2026-12-01"
+    assert (
+        "ended on 2026-11-01" in run("host", "add", "old", *cloud, "--secret-expires", "2026-11-01", exit_code=2).stderr
+    )
+
+
+@pytest.mark.req("H3")
+def test_a_new_secret_asks_to_sign_in_again(run: CommandLine, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edit of the secret says that the sign-in is new; an edit of anything else does not."""
+    run(*ADD)
+    monkeypatch.setenv("NEW_PASSWORD", "hunter3")
+    assert "host check 'exchange'" in run("host", "edit", "exchange", "--password-env", "NEW_PASSWORD").stderr
+    assert run("host", "edit", "exchange", "--version", "SE").stderr == ""
+
+
+@pytest.mark.req("A3")
+def test_a_user_sets_up_their_own_account(run: CommandLine, secret: str) -> None:
+    """The offered hosts are listed; the account is on; disabled, the listing says so; what is not offered is refused."""
+    run(*ADD)
+    run("community", "add", "Maple Court")
+    run("host", "add", "maple", *ADD[3:], "--community", "Maple Court")
+    run("user", "add", "--email", "alice@example.test", "--name", "Alice", "--community", "Maple Court")
+    assert run("account", "offers", "--user", "alice@example.test", "--json").json == [
+        {"host": "maple", "signs_in": "the service account", "mailbox": None, "calendar": False}
+    ]
+    own = run("account", "self", "--user", "alice@example.test")
+    assert own.stdout == "account alice@example.test on host maple: calendar yes, send email yes\n"
+    assert "sync --pending" in own.stderr
+    run("account", "disable", "alice@example.test")
+    (offer,) = run("account", "offers", "--user", "alice@example.test", "--json").json
+    assert (offer["mailbox"], offer["calendar"]) == ("alice@example.test", False)
+    refused = run("account", "self", "--user", "alice@example.test", "--host", "exchange", exit_code=2)
+    assert "not offered to this user (offered: maple)" in refused.stderr
+
+
+@pytest.mark.req("A5", "A7")
+def test_an_account_is_pending_until_its_first_cycle(
+    run: CommandLine, secret: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Adding a user under the service account makes a cycle due; `sync --pending` makes just that one, and then there is none."""
+    monkeypatch.setenv("SVC_PASSWORD", sandbox.passwords["svc@example.test"])
+    run(*ADD, "--url", sandbox.ews_url)
+    for name in ("alice", "bob"):
+        run("user", "add", "--email", f"{name}@example.test", "--name", name.title())
+    run("account", "add", "--user", "alice@example.test")
+    assert run("account", "list", "--json").json[0]["pending"] is True
+    assert [each["account"] for each in run("sync", "--pending", "--json").json["accounts"]] == ["alice@example.test"]
+    listed = run("account", "list", "--json").json[0]
+    assert (listed["pending"], listed["last_success"]) == (False, "2026-11-23T09:00:00Z")
+    assert run("sync", "--pending", "--json").json["accounts"] == []
+    run("account", "add", "--user", "bob@example.test")
+    assert [each["account"] for each in run("sync", "--pending", "--json").json["accounts"]] == ["bob@example.test"]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 REVISIONS = (
     "0001",
     "0002",
+    "0003",
 )  # oldest first; here as well as in versions/, so that opening a database need not import Alembic
 
 VERSION_TABLE = "syncops_schema"
