@@ -16,8 +16,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ops_lib.errors import InputError, OpsError
+from ops_lib.sandbox.attempts import Attempts
 from ops_lib.sandbox.clock import Clock
-from ops_lib.sandbox.entra import FULL_ACCESS, Directory
+from ops_lib.sandbox.entra import Directory
+from ops_lib.sandbox.entra.control import EntraControl
+from ops_lib.sandbox.entra.routes import routes as entra_routes
 from ops_lib.sandbox.faults import Faults
 from ops_lib.sandbox.requests_log import RequestsLog
 from ops_lib.sandbox.store import Organisation
@@ -33,6 +36,7 @@ class Controlled(Protocol):
     sign_ins: RequestsLog
     clock: Clock
     directory: Directory
+    attempts: Attempts
 
     @property
     def organisation(self) -> Organisation:
@@ -97,11 +101,12 @@ def routes(sandbox: Controlled) -> list[Route]:
 
     async def requests(_: Request) -> Response:
         rules = {row["id"]: row["hits"] for row in sandbox.faults.rows()}
-        return JSONResponse({**sandbox.requests.document(), "rules": rules, "sign_ins": sandbox.sign_ins.document()})
+        return JSONResponse({**sandbox.requests.document(), "rules": rules, "sign_ins": sandbox.sign_ins.document(), "attempts": sandbox.attempts.document()})
 
     async def forget_requests(_: Request) -> Response:
         sandbox.requests.clear()
         sandbox.sign_ins.clear()
+        sandbox.attempts.clear()
         return JSONResponse({"cleared": True})
 
     async def faults(_: Request) -> Response:
@@ -143,20 +148,8 @@ def routes(sandbox: Controlled) -> list[Route]:
             )
         return await clock(request)
 
-    async def add_app(request: Request) -> Response:
-        document = await _document(request)
-        roles = document.get("roles", [FULL_ACCESS])
-        days = document.get("secret_days", 180)
-        if not isinstance(roles, list) or not isinstance(days, (int, float)):
-            raise InputError(
-                "roles must be a list and secret_days a number",
-                subject="app",
-                fix="See docs/sandbox.md for an example.",
-            )
-        app = sandbox.directory.register(str(document.get("name", "app")), roles=roles, secret_days=days)
-        sandbox.organisation.grant_impersonation(app.client_id, None)
-        tenant = sandbox.directory.tenant_id
-        return JSONResponse({"client_id": app.client_id, "tenant_id": tenant, "client_secret": app.secret}, 201)
+    def may_act(client_id: str) -> None:
+        sandbox.organisation.grant_impersonation(client_id, None)
 
     async def reset(_: Request) -> Response:
         sandbox.reset()
@@ -172,7 +165,7 @@ def routes(sandbox: Controlled) -> list[Route]:
         ("/outbox", "GET", outbox),
         ("/clock", "GET", clock),
         ("/clock", "POST", set_clock),
-        ("/apps", "POST", add_app),
         ("/reset", "POST", reset),
+        *entra_routes(EntraControl(sandbox.directory, sandbox.attempts, may_act), _document),
     ]
     return [Route(PREFIX + path, _guarded(handler), methods=[method]) for path, method, handler in table]

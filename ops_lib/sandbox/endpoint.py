@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ops_lib.sandbox import error_answers, requests_log
 from ops_lib.sandbox.answers import PAGES, XML, Answer, ClientGone, Receive, Scope, Send, page, read_body
+from ops_lib.sandbox.attempts import Attempts, Verdict
 from ops_lib.sandbox.entra import EXCHANGE_APP_ID, Directory, TokenRefused
 from ops_lib.sandbox.ews.envelope import Reply, SoapRequest
 from ops_lib.sandbox.ews.envelope import fault as fault_reply
@@ -40,14 +41,11 @@ _SERVICE_PAGE = b"""<HTML><HEAD><TITLE>ExchangeServicesService Service</TITLE></
 <H1>ExchangeServicesService Service</H1><P>You have created a service.</P>
 <P>To test this service, you will need to create a client and use it to call the service: send SOAP requests by POST.</P>
 </BODY></HTML>"""
-_CHALLENGES = (
-    ("WWW-Authenticate", 'Basic realm="sandbox"'),
-    (
-        "WWW-Authenticate",
-        f'Bearer client_id="{EXCHANGE_APP_ID}", trusted_issuers="00000001-0000-0000-c000-000000000000@*", '
-        'token_types="app_asserted_user_v1 service_asserted_app_v1", '
-        'authorization_uri="https://login.windows.net/common/oauth2/authorize"',
-    ),
+_BASIC = 'Basic realm="sandbox"'
+_BEARER = (
+    f'Bearer client_id="{EXCHANGE_APP_ID}", trusted_issuers="00000001-0000-0000-c000-000000000000@*", '
+    'token_types="app_asserted_user_v1 service_asserted_app_v1", '
+    'authorization_uri="https://login.windows.net/common/oauth2/authorize"'
 )
 
 
@@ -87,6 +85,7 @@ class EwsEndpoint:
         directory: Directory,
         faults: Faults,
         log: RequestsLog,
+        attempts: Attempts,
         *,
         largest_request_bytes: int = LARGEST_REQUEST_BYTES,
     ) -> None:
@@ -94,6 +93,7 @@ class EwsEndpoint:
         self._directory = directory
         self._faults = faults
         self._log = log
+        self._attempts = attempts
         self._largest = largest_request_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,9 +108,8 @@ class EwsEndpoint:
             caller = self._caller(headers.get("authorization", ""))
         except _NotSignedIn as refused:
             self._log.arrived(requests_log.REFUSED, "", size)
-            diagnostics = (("x-ms-diagnostics", refused.diagnostics),) if refused.diagnostics else ()
             reply = Reply(401, {"Content-Type": _HTML}, PAGES[401].encode())
-            await self._plain(answer, requests_log.REFUSED, "", reply, (*_CHALLENGES, *diagnostics))
+            await self._plain(answer, requests_log.REFUSED, "", reply, _challenges(refused))
             return
         if await self._is_no_request(scope["method"], headers.get("content-type", ""), size, caller, answer):
             return
@@ -127,9 +126,10 @@ class EwsEndpoint:
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() == "bearer":
             try:
-                return Caller(self._directory.check(value.strip()), app=True)
+                bearer = self._directory.check(value.strip())
             except TokenRefused as refused:
                 raise _NotSignedIn(refused.diagnostics) from None
+            return Caller(bearer.name, app=not bearer.user)
         if scheme.lower() != "basic":
             raise _NotSignedIn
         try:
@@ -141,9 +141,11 @@ class EwsEndpoint:
         except UnicodeDecodeError:  # older clients write the header in Latin-1
             login, _, password = raw.decode("latin-1").partition(":")
         organisation = self._behind.organisation
-        if not organisation.authenticate(login, password):
+        account = organisation.account(login)
+        correct = organisation.authenticate(login, password)
+        if self._attempts.judge(account or login.strip() or "(nobody)", correct, "basic") is not Verdict.ACCEPTED:
             raise _NotSignedIn
-        return Caller(organisation.account(login), app=False)
+        return Caller(account, app=False)
 
     async def _is_no_request(self, method: str, content_type: str, size: int, caller: Caller, answer: Answer) -> bool:
         """Answers what is not a POST of XML; says whether it did."""
@@ -225,6 +227,14 @@ class EwsEndpoint:
         if fault.truncate:
             return reply.status, await answer.cut(reply.status, headers, reply.body, fault.keep, fault.truncate)
         return reply.status, await answer.send(reply.status, headers, reply.body)
+
+
+def _challenges(refused: _NotSignedIn) -> tuple[tuple[str, str], ...]:
+    """What a 401 offers; to who came with a token it says that the token will not do, and why."""
+    if not refused.diagnostics:
+        return ("WWW-Authenticate", _BASIC), ("WWW-Authenticate", _BEARER)
+    bearer = f'{_BEARER}, error="invalid_token"'
+    return ("WWW-Authenticate", _BASIC), ("WWW-Authenticate", bearer), ("x-ms-diagnostics", refused.diagnostics)
 
 
 def _instead(fault: Fault, asked: _Asked) -> Reply | None:

@@ -16,12 +16,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ops_lib.errors import InputError
+from ops_lib.sandbox.entra.refusals import MEANINGS
 from ops_lib.sandbox.operations import EWS_OPERATIONS
 from ops_lib.sandbox.response_codes import ERROR_CODES
 
 TOKEN = "Token"  # noqa: S105  the name of a request, not a secret
 DISCOVERY = "OpenIdConfiguration"
-_NAMED = EWS_OPERATIONS | {TOKEN, DISCOVERY, "*"}
+AUTHORIZE = "Authorize"
+DEVICE_CODE = "DeviceCode"
+_ENTRA = frozenset({TOKEN, DISCOVERY, AUTHORIZE, DEVICE_CODE})
+_NAMED = EWS_OPERATIONS | _ENTRA | {"*"}
 _LONGEST_WAIT_SECONDS = 3600.0
 
 Check = Callable[[Any], Any]
@@ -45,6 +49,7 @@ class Fault:
     twice: bool = False
     delay_seconds: float = 0.0  # before the request is applied
     late_seconds: float = 0.0  # after it was applied, before the answer is sent
+    aadsts: int = 0  # of requests to Entra: refused with this code
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,12 @@ def _code(value: Any) -> str:
     return value
 
 
+def _aadsts(value: Any) -> int:
+    if isinstance(value, bool) or value not in MEANINGS:
+        raise ValueError(f"must be one of the AADSTS codes known here: {', '.join(map(str, sorted(MEANINGS)))}")
+    return int(value)
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be true or false")
@@ -157,6 +168,7 @@ _FAULT_FIELDS: dict[str, Check] = {
     "twice": _flag,
     "delay_seconds": _number(0, _LONGEST_WAIT_SECONDS, whole=False, unit=" seconds"),
     "late_seconds": _number(0, _LONGEST_WAIT_SECONDS, whole=False, unit=" seconds"),
+    "aadsts": _aadsts,
 }
 _RULE_FIELDS: dict[str, Check] = {
     "operation": _operation,
@@ -168,7 +180,7 @@ _RULE_FIELDS: dict[str, Check] = {
     "probability": _number(0, 1, whole=False),
     "seed": _number(0, 2**63, whole=True),
 }
-_ENTRA_FIELDS = {"status", "headers", "body", "drop", "delay_seconds", "late_seconds"}
+_ENTRA_FIELDS = {"status", "headers", "body", "drop", "delay_seconds", "late_seconds", "aadsts"}
 # What each companion goes with; a companion alone would say nothing.
 _COMPANIONS = {
     "headers": ("status", "body"),
@@ -177,7 +189,7 @@ _COMPANIONS = {
     "keep": ("truncate",),
     "applied": ("status", "body", "soap_fault", "response_code"),
 }
-_KINDS = ("soap_fault", "response_code", "drop", "truncate", "twice")
+_KINDS = ("soap_fault", "response_code", "drop", "truncate", "twice", "aadsts")
 
 
 def _read(document: Any, fields: Mapping[str, Check], where: str) -> dict[str, Any]:
@@ -240,7 +252,13 @@ def read_rule(document: Any, rule_id: str) -> Rule:
         raise InputError("means nothing alone", subject="rule, seed", fix="Add probability, or leave it out.")
     operation = values.get("operation", "*")
     fault: Fault = values["fault"]
-    if operation in (TOKEN, DISCOVERY) and not set(document["fault"]) <= _ENTRA_FIELDS:
+    if fault.aadsts and operation not in _ENTRA:
+        raise InputError(
+            "only Entra refuses with an AADSTS code",
+            subject="rule, fault.aadsts",
+            fix=f"Name the operation: {', '.join(sorted(_ENTRA))}.",
+        )
+    if operation in _ENTRA and not set(document["fault"]) <= _ENTRA_FIELDS:
         raise InputError(
             f"{operation} is a request to Entra, not to EWS",
             subject="rule, fault",

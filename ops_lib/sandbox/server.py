@@ -25,9 +25,12 @@ from typing import IO, Any
 
 from ops_lib.errors import SandboxError
 from ops_lib.sandbox import control
+from ops_lib.sandbox.attempts import Attempts
 from ops_lib.sandbox.clock import Clock
 from ops_lib.sandbox.endpoint import LARGEST_REQUEST_BYTES, Behind, EwsEndpoint
-from ops_lib.sandbox.entra import CLIENT_ID, Directory
+from ops_lib.sandbox.entra import Directory
+from ops_lib.sandbox.entra.signin import SignIn
+from ops_lib.sandbox.entra.web import EntraEndpoint
 from ops_lib.sandbox.ews import EwsFace
 from ops_lib.sandbox.ews.manners import manners_of
 from ops_lib.sandbox.faults import Faults
@@ -35,7 +38,7 @@ from ops_lib.sandbox.listeners import HOST, Listeners, bind, certificates, new_l
 from ops_lib.sandbox.requests_log import RequestsLog
 from ops_lib.sandbox.residents import Residents, nobody_else
 from ops_lib.sandbox.store import Organisation
-from ops_lib.sandbox.web import GRAPH_PATH, EntraEndpoint, Web
+from ops_lib.sandbox.web import GRAPH_PATH, Web
 
 _START_SECONDS = 15.0
 _STOP_SECONDS = 10.0
@@ -66,8 +69,11 @@ class Sandbox:
         self.requests = RequestsLog()
         self.sign_ins = RequestsLog()
         accounts = (*self.residents.users, self.residents.service)
-        self.directory = Directory(self.clock, {account.address.rpartition("@")[2] for account in accounts})
-        self.app = self.directory.register("Sandbox client", client_id=CLIENT_ID)
+        self.attempts = Attempts(self.clock)
+        domains = {account.address.rpartition("@")[2] for account in accounts}
+        self.directory = Directory(self.clock, domains, lambda: self.organisation, self.attempts)
+        self._sign_in = SignIn(self.directory)
+        self.app, self.public_app = self.directory.furnish()
         self._behind = Behind(self._fresh())
         self._web = Web(
             EwsEndpoint(
@@ -75,11 +81,13 @@ class Sandbox:
                 self.directory,
                 self.faults,
                 self.requests,
+                self.attempts,
                 largest_request_bytes=largest_request_bytes,
             ),
-            EntraEndpoint(self.directory, self.faults, self.sign_ins),
+            EntraEndpoint(self.directory, self._sign_in, self.faults, self.sign_ins),
             self,
         )
+        self.directory.members.member(self.residents.service.address).is_admin = True
         self._wanted_port = port
         self._folder = Path()
         self.ca_file = Path()
@@ -134,6 +142,12 @@ class Sandbox:
                 "client_id": self.app.client_id,
                 "tenant_id": self.directory.tenant_id,
                 "client_secret": self.app.secret,
+                "redirect_uris": list(self.app.redirect_uris),
+            },
+            "public_app": {
+                "client_id": self.public_app.client_id,
+                "tenant_id": self.directory.tenant_id,
+                "redirect_uris": list(self.public_app.public_redirect_uris),
             },
             "control_url": self.control_url,
         }
@@ -150,7 +164,12 @@ class Sandbox:
         """Starts afresh: the same people and passwords with their first content, no rules, nothing counted, the clock's own time."""
         self.faults.clear()
         self.clock.restart()
+        self._sign_in.clear()
+        self.directory.clear()
+        self.app, self.public_app = self.directory.furnish(self.app.secrets)
         self._behind.face = self._fresh()
+        self.directory.members.member(self.residents.service.address).is_admin = True
+        self.attempts.restart()
         self.requests.clear()
         self.sign_ins.clear()
 

@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from ops_lib.sandbox.clock import Clock
-from ops_lib.sandbox.entra import EXCHANGE, GRAPH, App, Directory, TokenRefused
+from ops_lib.sandbox.entra import EXCHANGE, GRAPH, App, Bearer, Directory, TokenRefused
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SCOPE = f"{EXCHANGE}/.default"
@@ -32,7 +32,7 @@ def clock() -> Clock:
 @pytest.fixture
 def directory(_one_directory: Directory, clock: Clock) -> Directory:
     """The tenant, on this test's clock; its key is made once."""
-    _one_directory._now = clock
+    _one_directory.now = clock
     return _one_directory
 
 
@@ -73,7 +73,7 @@ def test_token_can_be_checked_by_anybody(directory: Directory, app: App) -> None
     assert claims["tid"] == directory.tenant_id
     assert claims["iss"] == f"https://sts.windows.net/{directory.tenant_id}/"
     assert claims["exp"] - claims["iat"] == 3599
-    assert directory.check(token) == app.client_id
+    assert directory.check(token) == Bearer(app.client_id)
 
 
 def test_token_answer(directory: Directory, app: App) -> None:
@@ -99,7 +99,7 @@ def test_client_in_a_basic_header(directory: Directory, app: App) -> None:
     [
         ("", {"client_secret": "wrong"}, 401, "invalid_client", 7000215),
         ("", {"client_secret": ""}, 401, "invalid_client", 7000218),
-        ("", {"client_secret": None, "client_assertion": "ey"}, 401, "invalid_client", 700027),
+        ("", {"client_secret": None, "client_assertion": "ey"}, 400, "invalid_request", 900144),
         ("", {"client_id": "6f1a0f4e-0000-4000-8000-000000000000"}, 400, "unauthorized_client", 700016),
         ("", {"client_id": None}, 400, "invalid_request", 900144),
         ("", {"grant_type": None}, 400, "invalid_request", 900144),
@@ -162,7 +162,7 @@ def test_expired_token(directory: Directory, clock: Clock, app: App) -> None:
     """A token is good for 3599 seconds of the organisation's clock and not one longer, also when it was accepted before."""
     token = token_of(directory, app)
     clock.advance(3598)
-    assert directory.check(token) == app.client_id
+    assert directory.check(token) == Bearer(app.client_id)
     clock.advance(1)
     with pytest.raises(TokenRefused, match="expired"):
         directory.check(token)

@@ -117,7 +117,7 @@ def test_rules_are_taken_back() -> None:
         ({"fault": {"drop": "before", "late_seconds": 1}}, "late_seconds", "cannot be late"),
         ({"fault": {"delay_seconds": -1}}, "delay_seconds", "from 0"),
         ({"operation": TOKEN, "fault": {"soap_fault": "ErrorServerBusy"}}, "fault", "is a request to Entra"),
-        ({"operation": DISCOVERY, "fault": {"truncate": "length"}}, "fault", "Use only body"),
+        ({"operation": DISCOVERY, "fault": {"truncate": "length"}}, "fault", "Use only aadsts"),
     ],
 )
 def test_rules_that_cannot_be(rule: dict[str, Any], subject: str, said: str) -> None:

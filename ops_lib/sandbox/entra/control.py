@@ -1,0 +1,230 @@
+"""Control endpoints of the directory: its apps, its users' standing, its policy, and who tried to sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from ops_lib.errors import InputError, NotThere
+from ops_lib.sandbox.attempts import Attempts
+
+from .apps import App, Certificate, addresses, permissions
+from .directory import Directory
+from .members import BLOCKS, EVERYBODY, SECOND_FACTORS, Member, Policy
+
+Change = Callable[[Any], Any]
+
+
+def _refused(subject: str, reason: str) -> InputError:
+    return InputError(reason, subject=subject, fix="See docs/sandbox.md for examples.")
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError("must be a list of texts")
+    return tuple(value)
+
+
+def _seconds(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**9:
+        raise ValueError("must be a whole number of seconds, from 0")
+    return value
+
+
+def _block(value: Any) -> int:
+    if value not in (0, None, *BLOCKS):
+        raise ValueError(f"must be 0 or one of {', '.join(map(str, BLOCKS))}")
+    return int(value or 0)
+
+
+def _factor(value: Any) -> str:
+    if value not in SECOND_FACTORS:
+        raise ValueError(f"must be one of: {', '.join(SECOND_FACTORS)}")
+    return str(value)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be text")
+    return value
+
+
+_APP: dict[str, Change] = {
+    "name": _name,
+    "enabled": _flag,
+    "multi_tenant": _flag,
+    "public_flows": _flag,
+    "assignment_required": _flag,
+    "assigned": lambda value: frozenset(one.lower() for one in _texts(value)),
+    "roles": _texts,
+    "delegated": lambda value: permissions(_texts(value)),
+    "redirect_uris": lambda value: addresses(_texts(value), "app, redirect_uris"),
+    "public_redirect_uris": lambda value: addresses(_texts(value), "app, public_redirect_uris"),
+}
+_MEMBER: dict[str, Change] = {
+    "enabled": _flag,
+    "password_expired": _flag,
+    "second_factor": _factor,
+    "blocked_by": _block,
+    "is_admin": _flag,
+}
+_POLICY: dict[str, Change] = {
+    **{each.name: _seconds for each in fields(Policy) if each.name.endswith("_seconds")},
+    "user_consent": _flag,
+    "security_defaults": _flag,
+    "blocked_by": _block,
+}
+
+
+def _changed(target: object, document: Mapping[str, Any], allowed: Mapping[str, Change], what: str) -> None:
+    """Changes what a document names, all of it or (when one value cannot be) nothing. Raises InputError."""
+    values = {}
+    for name, value in document.items():
+        if name not in allowed:
+            raise _refused(f"{what}, {name}", f"is not known; there are {', '.join(allowed)}")
+        try:
+            values[name] = allowed[name](value)
+        except ValueError as problem:
+            raise _refused(f"{what}, {name}", f"{problem} (it is {value!r})") from None
+    for name, value in values.items():
+        setattr(target, name, value)
+
+
+class EntraControl:
+    """What the control endpoints do to the directory. Documents in, documents out; refusals are InputError and NotThere.
+
+    ``may_act`` lets a new app act for every mailbox, as ``full_access_as_app`` does.
+    """
+
+    def __init__(self, directory: Directory, attempts: Attempts, may_act: Callable[[str], None]) -> None:
+        self._directory = directory
+        self._attempts = attempts
+        self._may_act = may_act
+
+    # -- apps ----------------------------------------------------------------------------------------------------------
+
+    def apps(self) -> list[dict[str, Any]]:
+        """Every registration, secrets included: this is a sandbox."""
+        return [self.app_document(app) for app in self._directory.apps]
+
+    def app_document(self, app: App) -> dict[str, Any]:
+        """One registration as JSON."""
+        return {
+            "client_id": app.client_id,
+            "tenant_id": self._directory.tenant_id,
+            "client_secret": app.secret,
+            **{name: _plain(getattr(app, name)) for name in _APP},
+            "secrets": [
+                {"secret_id": one.secret_id, "value": one.value, "expires": one.expires.isoformat()}
+                for one in app.secrets
+            ],
+            "certificates": [one.thumbprint for one in app.certificates],
+            "consents": self._directory.members.consents(app),
+        }
+
+    def add_app(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Registers an app. ``secret_days``: how long its secret is good; null: without one."""
+        rest = {name: value for name, value in document.items() if name != "secret_days"}
+        days = document.get("secret_days", 180)
+        if isinstance(days, bool) or not isinstance(days, int | float | None):
+            raise _refused("app, secret_days", "must be a number of days or null")
+        trial = App("", "app")
+        _changed(trial, rest, _APP, "app")
+        values = {name: getattr(trial, name) for name in _APP if name != "name"}
+        app = self._directory.register(trial.name, secret_days=days, **values)
+        self._may_act(app.client_id)
+        return self.app_document(app)
+
+    def change_app(self, client_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Changes what the document names. ``consent``: a user's address or ``*`` (an administrator, for everybody), ``revoke``: true."""
+        app = self._directory.apps.find(client_id)
+        rest = dict(document)
+        consent, withdraw, revoke = (
+            rest.pop("consent", None),
+            rest.pop("withdraw_consent", None),
+            rest.pop("revoke", None),
+        )
+        _changed(app, rest, _APP, "app")
+        members = self._directory.members
+        if consent is not None:
+            members.consent(app, app.delegated, EVERYBODY if consent == EVERYBODY else members.member(consent).address)
+        if withdraw is not None:
+            members.withdraw_consent(app, "" if withdraw == EVERYBODY else members.member(withdraw).address)
+        if revoke:
+            app.generation += 1
+        return self.app_document(app)
+
+    def add_secret(self, client_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Gives an app another secret beside those it has."""
+        days = document.get("days", 180)
+        if isinstance(days, bool) or not isinstance(days, int | float) or set(document) - {"days"}:
+            raise _refused("secret, days", "must be a number of days, negative for an expired one")
+        secret = self._directory.apps.add_secret(self._directory.apps.find(client_id), days)
+        return {"secret_id": secret.secret_id, "value": secret.value, "expires": secret.expires.isoformat()}
+
+    def remove_secret(self, client_id: str, secret_id: str) -> dict[str, Any]:
+        """Takes a secret away."""
+        app = self._directory.apps.find(client_id)
+        kept = [one for one in app.secrets if one.secret_id != secret_id]
+        if len(kept) == len(app.secrets):
+            raise NotThere("the app has no such secret", subject=secret_id, fix="GET /apps lists them.")
+        app.secrets[:] = kept
+        return self.app_document(app)
+
+    def add_certificate(self, client_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Registers a certificate the app may sign with."""
+        app = self._directory.apps.find(client_id)
+        certificate = Certificate.read(str(document.get("pem", "")))
+        app.certificates.append(certificate)
+        return {"thumbprint": certificate.thumbprint}
+
+    def remove_certificates(self, client_id: str) -> dict[str, Any]:
+        """Takes all certificates away."""
+        app = self._directory.apps.find(client_id)
+        app.certificates.clear()
+        return self.app_document(app)
+
+    # -- users and policy ----------------------------------------------------------------------------------------------
+
+    def user(self, address: str) -> dict[str, Any]:
+        """A user's standing, the code of their second factor, and how they tried to sign in."""
+        member = self._directory.members.member(address)
+        return {**asdict(member), "attempts": self._attempts.document().get(member.address, {})}
+
+    def change_user(self, address: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Changes a user's standing. ``revoke``: end every sign-in; ``locked``: lock or unlock the account."""
+        member: Member = self._directory.members.member(address)
+        rest = dict(document)
+        revoke, locked = rest.pop("revoke", False), rest.pop("locked", None)
+        _changed(member, rest, _MEMBER, "user")
+        if revoke:
+            self._directory.grants.revoke(member.address)
+        if locked is not None:
+            (self._attempts.lock if locked else self._attempts.unlock)(member.address)
+        return self.user(address)
+
+    def policy(self) -> dict[str, Any]:
+        """The tenant's policy, and after how many wrong passwords an account is locked."""
+        attempts = self._attempts
+        limits = {"lock_after": attempts.lock_after, "lock_seconds": attempts.lock_seconds}
+        return {**asdict(self._directory.members.policy), **limits}
+
+    def change_policy(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Changes what the document names."""
+        limits = dict.fromkeys(("lock_after", "lock_seconds"), _seconds)
+        mine = {name: value for name, value in document.items() if name not in limits}
+        _changed(self._directory.members.policy, mine, _POLICY, "policy")
+        theirs = {name: value for name, value in document.items() if name in limits}
+        _changed(self._attempts, theirs, limits, "policy")
+        return self.policy()
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value) if isinstance(value, frozenset) else list(value) if isinstance(value, tuple) else value
