@@ -53,6 +53,12 @@ class Crm(Protocol):
     def get(self, activity_ids: Collection[str]) -> dict[str, Activity]:
         """The activities by id, tombstones too; ids that never existed are missing."""
 
+    def made_with(self, keys: Collection[str]) -> dict[str, Activity]:
+        """The activities that were made with these keys, tombstones too, by key; a key that none was made with is missing."""
+
+    def successors(self, activity_ids: Collection[str]) -> dict[str, Activity]:
+        """What was made when these were rescheduled, and when that was, and so on: by id, tombstones too."""
+
     def create(
         self, user_id: str, content: ActivityContent, *, origin: Origin, key: str, rescheduled_from: str | None = None
     ) -> Activity:

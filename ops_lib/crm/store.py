@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Column, Connection, select, update
 
 from ops_lib.crm import ActivityContent, CrmChanges
 from ops_lib.crm.rows import activity_from, activity_query, number, when_columns
@@ -19,7 +19,7 @@ from ops_lib.errors import InputError, NotThere, StaleWrite
 from ops_lib.model import Activity, ActivityStatus, Origin, When
 
 _T = TypeVar("_T")
-_IDS_PER_QUERY = 500
+_VALUES_PER_QUERY = 500
 _KEY_LENGTH = 255
 
 
@@ -49,13 +49,25 @@ class SqlCrm:
 
     def get(self, activity_ids: Collection[str]) -> dict[str, Activity]:
         """The activities by id, tombstones too; ids that never existed are missing."""
-        numbers = sorted({value for value in map(number, activity_ids) if value is not None})
+        return {activity.activity_id: activity for activity in self._where(activities.c.id, _numbers(activity_ids))}
+
+    def made_with(self, keys: Collection[str]) -> dict[str, Activity]:
+        """The activities that were made with these keys, tombstones too, by key; a key that none was made with is missing."""
+        kept = {_kept_key(key): key for key in keys}
+        ids = dict[int, str]()
+        for batch in _batches(list(kept)):
+            query = select(activities.c.id, activities.c.creation_key).where(activities.c.creation_key.in_(batch))
+            ids |= {row.id: kept[row.creation_key] for row in self._connection.execute(query)}
+        return {ids[int(a.activity_id)]: a for a in self._where(activities.c.id, list(ids))}
+
+    def successors(self, activity_ids: Collection[str]) -> dict[str, Activity]:
+        """What was made when these were rescheduled, and when that was, and so on: by id, tombstones too."""
         found: dict[str, Activity] = {}
-        for first in range(0, len(numbers), _IDS_PER_QUERY):
-            query = activity_query().where(activities.c.id.in_(numbers[first : first + _IDS_PER_QUERY]))
-            for row in self._connection.execute(query):
-                activity = activity_from(row)
-                found[activity.activity_id] = activity
+        before = _numbers(activity_ids)
+        while before:
+            made = [a for a in self._where(activities.c.rescheduled_from, before) if a.activity_id not in found]
+            found |= {activity.activity_id: activity for activity in made}
+            before = _numbers([activity.activity_id for activity in made])
         return found
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -169,6 +181,11 @@ class SqlCrm:
         return made
 
     # ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────
+    def _where(self, column: Column[int], numbers: list[int]) -> Iterator[Activity]:
+        """The activities with one of these numbers in the column."""
+        for batch in _batches(numbers):
+            yield from map(activity_from, self._connection.execute(activity_query().where(column.in_(batch))).all())
+
     def _locked(self, activity_id: str, version: int | None, *, even_removed: bool = False) -> Activity:
         """The activity as it is now, with its user's row held until the transaction ends: nobody changes it meanwhile."""
         identifier = number(activity_id)
@@ -257,6 +274,15 @@ class SqlCrm:
 
     def _exists(self, table: Any, identifier: int) -> bool:
         return self._connection.execute(select(table.c.id).where(table.c.id == identifier)).scalar() is not None
+
+
+def _numbers(activity_ids: Collection[str]) -> list[int]:
+    return sorted({value for value in map(number, activity_ids) if value is not None})
+
+
+def _batches(values: list[_T]) -> Iterator[list[_T]]:
+    for first in range(0, len(values), _VALUES_PER_QUERY):
+        yield values[first : first + _VALUES_PER_QUERY]
 
 
 def _held(activity: Activity) -> dict[str, Any]:

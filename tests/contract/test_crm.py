@@ -431,3 +431,43 @@ def test_many_are_read_by_id(world: World) -> None:
         ]
         found = crm.get([*made, "999999", "no id"])
     assert sorted(found, key=int) == made
+
+
+@pytest.mark.req("Y5")
+def test_activities_are_found_by_what_made_them(world: World) -> None:
+    """An activity is found by the key it was made with, also after it was removed, and by a key longer than the column."""
+    first, second = world.made("short"), world.made("k" * 600)
+    with world.crm() as crm:
+        crm.remove(second.activity_id)
+    with world.crm() as crm:
+        found = crm.made_with(["short", "k" * 600, "never used"])
+    assert {key: activity.activity_id for key, activity in found.items()} == {
+        "short": first.activity_id,
+        "k" * 600: second.activity_id,
+    }
+    assert found["k" * 600].is_deleted
+
+
+@pytest.mark.req("C6", "Y5")
+def test_who_stands_for_what_was_rescheduled(world: World) -> None:
+    """All that came of an activity by rescheduling it again and again; of one that was not rescheduled, nothing."""
+    first, other = world.made("first"), world.made("other")
+    with world.crm() as crm:
+        second = crm.reschedule(first.activity_id, LATER, key="second")
+        third = crm.reschedule(second.activity_id, TOUR, key="third")
+    with world.crm() as crm:
+        assert crm.successors([first.activity_id, other.activity_id]).keys() == {
+            second.activity_id,
+            third.activity_id,
+        }
+        assert crm.successors([third.activity_id, "no id"]) == {}
+
+
+def test_every_activity_has_a_token_of_its_own(world: World) -> None:
+    """A token is made with the activity, stays with it, and is no other's, a rescheduled one's neither."""
+    made = world.made("one")
+    with world.crm() as crm:
+        edited = crm.update(made.activity_id, ActivityContent(description="Other"))
+        moved = crm.reschedule(made.activity_id, LATER, key="two")
+    assert made.token == edited.token == world.read(made.activity_id).token
+    assert moved.token not in ("", made.token)
