@@ -165,6 +165,7 @@ class Item:
     attendees: tuple[str, ...] = ()
     reminder_is_set: bool | None = None
     last_modified: datetime | None = None
+    extras: tuple[str, ...] = ()  # what the user put there that cannot be carried over to another item, in words
     oddities: tuple[str, ...] = ()
 
 

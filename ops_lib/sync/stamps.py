@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ops_lib.model import Activity
+from ops_lib.model import Activity, Item
 
 _STAMP = re.compile(
     r"^(?P<crm>[0-9a-f]{12})\.(?P<activity>[^.\s]+)\.(?P<token>[0-9a-f]{16})\.(?P<attempt>[0-9a-f]{32})$"
@@ -41,3 +41,9 @@ def named_by(stamp: str, crm_id: str) -> Named | None:
     """The activity that a stamp of this CRM names; None for another CRM's, a stranger's, or none."""
     match = _STAMP.match(stamp)
     return Named(match["activity"], match["token"]) if match and match["crm"] == crm_id else None
+
+
+def key_of_item(mailbox: str, item: Item) -> str:
+    """With what key the activity of an Outlook-born item is made: mailbox, UID, original start. The item keeps it when its id changes."""
+    original = item.original_start.isoformat() if item.original_start else ""
+    return f"{mailbox}|{item.uid or item.item_id}|{original}"
