@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, String, cast, delete, insert, select
 
-from ops_lib.database.tables import hosts, properties
+from ops_lib.database.tables import properties
 
 _EXPIRES, _RETIRED = "secret_expires", "retired_at"
 
@@ -43,6 +44,6 @@ class HostNotes:
             self._connection.execute(insert(properties).values(name=name, value=value))
 
 
-def retired_note() -> ColumnElement[str]:
-    """The name of the property that says that the host of this row is retired; to be joined with `properties`."""
-    return "host/" + cast(hosts.c.id, String) + f"/{_RETIRED}"
+def retired_note(host_id: ColumnElement[Any]) -> ColumnElement[str]:
+    """The name of the property that is there when the host of that id is retired; to be joined with `properties`."""
+    return "host/" + cast(host_id, String) + f"/{_RETIRED}"

@@ -30,6 +30,9 @@ def sync(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what a cycle would do; write nothing anywhere.")
     ] = False,
+    pending: Annotated[
+        bool, typer.Option("--pending", help="Only accounts that are due for their first cycle; none is no error.")
+    ] = False,
     threads: Annotated[int, typer.Option(min=1, max=64, help="How many accounts at a time.")] = 4,
     allow_deletions: Annotated[
         int | None,
@@ -46,7 +49,9 @@ def sync(
     from ops_lib.sync.fleet import Fleet
 
     with open_workspace() as workspace:
-        accounts = _accounts(workspace, account, host)
+        accounts = _accounts(workspace, account, host, must_exist=not pending)
+        if pending:
+            accounts = _pending(workspace, accounts)
         fleet = Fleet(workspace)
         with _progress(len(accounts)) as progress:
             run = fleet.run(
@@ -191,6 +196,13 @@ def _accounts(
     if not found and must_exist:
         raise InputError("there are no accounts to keep in step", fix="syncops account add --user EMAIL makes one.")
     return list({each.account_id: each for each in found}.values())
+
+
+def _pending(workspace: Workspace, accounts: Sequence[Account]) -> list[Account]:
+    from ops_lib.access.accounts import Accounts
+
+    with workspace.database.read() as connection:
+        return Accounts(connection).pending(accounts)
 
 
 def statuses(workspace: Workspace, accounts: Sequence[Account]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import Connection
@@ -12,7 +13,11 @@ from ops_lib.access.accounts import Accounts
 from ops_lib.access.hosts import HostInput, Hosts
 from ops_lib.crm.directory import Directory
 from ops_lib.database.engine import Database
+from ops_lib.diagnosis.statuses import UNATTEMPTED
 from ops_lib.errors import InputError, NotThere
+from ops_lib.sync.ledger import Ledger, Status
+
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
 EXCHANGE = HostInput(
     url="https://mail.example.test/EWS/Exchange.asmx", auth="basic", service_user="svc", secret="env:SVC"
@@ -169,3 +174,43 @@ def test_a_user_nobody_knows_is_named(accounts: Accounts) -> None:
         accounts.add("dora@example.test")
     with pytest.raises(InputError, match="no email address"):
         accounts.add("alice@example.test", mailbox="alice")
+
+
+@pytest.mark.req("A5", "A7")
+def test_an_added_account_is_due_until_its_first_cycle(accounts: Accounts, connection: Connection) -> None:
+    """An account under a service account is due at once and pending until a cycle was made, also one that found nothing."""
+    alice, bob = accounts.add("alice@example.test"), accounts.add("bob@example.test", calendar=False)
+    assert accounts.pending() == [alice]
+    assert accounts.pending([bob]) == []
+    status = Status(account_id=alice.account_id, process="calendar", status=UNATTEMPTED, since=NOW, last_success=NOW)
+    Ledger(connection).set_status(status)
+    assert accounts.pending() == []
+    assert accounts.pending([accounts.enable(bob)]) == [accounts.by_id(bob.account_id)]
+
+
+@pytest.mark.req("A3")
+def test_a_user_is_offered_their_communities_hosts(accounts: Accounts, connection: Connection) -> None:
+    """A community's own host is offered to its users, the company's to the others, a retired one to nobody."""
+    hosts = Hosts(connection)
+    hosts.add("maple", replace(EXCHANGE, community="Maple Court"))
+    second = hosts.add("second", EXCHANGE)
+    assert [each.name for each in accounts.offered("alice@example.test")] == ["maple"]
+    assert [each.name for each in accounts.offered("bob@example.test")] == ["exchange", "second"]
+    accounts.retire(second, NOW)
+    assert [each.name for each in accounts.offered("bob@example.test")] == ["exchange"]
+
+
+@pytest.mark.req("A3")
+def test_a_user_sets_up_their_own_account_and_disables_it(accounts: Accounts, connection: Connection) -> None:
+    """On an offered host: calendar and email on, tasks off; disabled, both are off; set up again, the same account is on again."""
+    Hosts(connection).add("maple", replace(EXCHANGE, community="Maple Court"))
+    own = accounts.set_up_own("alice@example.test")
+    assert (own.mailbox, own.calendar, own.send_email, own.all_day_tasks) == ("alice@example.test", True, True, False)
+    assert accounts.set_up_own("alice@example.test", host="Maple") == own
+    off = accounts.disable(own)
+    assert (off.calendar, off.send_email) == (False, False)
+    assert accounts.set_up_own("alice@example.test") == own
+    with pytest.raises(InputError, match=r"host maple is not offered to this user \(offered: exchange\)"):
+        accounts.set_up_own("bob@example.test", host="maple")
+    with pytest.raises(InputError, match="belongs to the account of alice"):
+        accounts.set_up_own("bob@example.test", mailbox="ALICE@example.test")
