@@ -85,7 +85,7 @@ def test_a_secret_that_ends_soon_is_spoken_of(hosts: Hosts, days: int, words: st
     """Within thirty days of its end a secret is remarked on, with the command that replaces it; one that has ended is refused."""
     entered = replace(CLOUD, secret_expires=(TODAY + timedelta(days=days)).isoformat())
     if words is None:
-        with pytest.raises(InputError, match="ended on 2026-11-22.*Certificates & secrets"):
+        with pytest.raises(InputError, match=r"ended on 2026-11-22.*Certificates & secrets"):
             hosts.add("cloud", entered, today=TODAY)
         return
     host = hosts.add("cloud", entered, today=TODAY)
@@ -107,7 +107,7 @@ def test_a_secret_s_last_day_goes_with_the_secret(hosts: Hosts) -> None:
     edited = hosts.edit("cloud", HostInput(secret="env:NEWER", secret_expires="2028-11-30"))
     assert edited.secret_expires == date(2028, 11, 30)
     assert hosts.edit("cloud", HostInput(secret_expires="")).secret_expires is None
-    with pytest.raises(InputError, match="31.01.2027 is no date.*as 2027-05-31"):
+    with pytest.raises(InputError, match=r"31\.01\.2027 is no date.*as 2027-05-31"):
         hosts.edit("cloud", HostInput(secret_expires="31.01.2027"))
 
 
@@ -193,7 +193,7 @@ def test_nothing_starts_on_a_retired_host(hosts: Hosts, accounts: Accounts) -> N
     host = hosts.add("exchange", ON_PREMISES)
     alice = accounts.add("alice@example.test")
     accounts.retire(host, NOW)
-    with pytest.raises(InputError, match="is retired.*host restore 'exchange'"):
+    with pytest.raises(InputError, match=r"is retired.*host restore 'exchange'"):
         accounts.enable(alice)
     with pytest.raises(InputError, match="is retired"):
         accounts.add("bob@example.test", host="exchange")
