@@ -126,7 +126,7 @@ def routes(sandbox: Controlled) -> list[Route]:
         return JSONResponse({"error": f"no rule has the id {rule_id}", "fix": "GET /faults lists them."}, 404)
 
     async def outbox(_: Request) -> Response:
-        return JSONResponse([_plain(sent) for sent in sandbox.organisation.outbox])
+        return JSONResponse([_plain(sent.document()) for sent in sandbox.organisation.outbox])
 
     async def clock(_: Request) -> Response:
         return JSONResponse({"now": _plain(sandbox.clock())})

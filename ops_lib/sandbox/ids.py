@@ -17,6 +17,7 @@ from dataclasses import dataclass
 FOLDER = 1
 ITEM = 2
 OCCURRENCE = 3
+ATTACHMENT = 4
 
 _HEADER = b"\x00\x03\x24\x00"
 _BODY = struct.Struct(">4s36sBQq")
@@ -34,7 +35,7 @@ class MalformedId(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ObjectId:
-    """What an id says: ``instance`` is an occurrence's original start in seconds since 1970, else 0."""
+    """What an id says: ``instance`` is an occurrence's original start in seconds since 1970, an attachment's number, else 0."""
 
     mailbox: str
     kind: int

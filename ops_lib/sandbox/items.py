@@ -34,24 +34,58 @@ Values = dict[str, Any]
 Extended = dict[ExtendedName, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class AttachedItem:
+    """An item that is attached to another one."""
+
+    element: str
+    values: Values
+    extended: Extended
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Something attached to an item: a file, or with ``item`` another item. ``number`` names it within the mailbox."""
+
+    number: int
+    name: str
+    content: bytes = b""
+    content_type: str = ""
+    content_id: str = ""
+    content_location: str = ""
+    is_inline: bool = False
+    is_contact_photo: bool = False
+    modified: datetime | None = None
+    item: AttachedItem | None = None
+
+
 @dataclass(slots=True)
 class Override:
-    """How one occurrence of a series differs from its master."""
+    """How one occurrence of a series differs from its master; ``attachments`` None: it has the master's."""
 
     values: Values = field(default_factory=dict)
     extended: Extended = field(default_factory=dict)
     change: int = 0
+    attachments: list[Attachment] | None = None
 
 
 #: what an item is, by the prefix of its most telling property
 _ELEMENT_BY_PREFIX = {"calendar": "CalendarItem", "task": "Task", "message": "Message", "contacts": "Contact"}
 _ELEMENT_BY_FOLDER = {"IPF.Appointment": "CalendarItem", "IPF.Task": "Task", "IPF.Contact": "Contact"}
+#: what the server makes of meetings in the attendees' and the organiser's Inboxes
+MEETING_MESSAGES = frozenset({"MeetingRequest", "MeetingResponse", "MeetingCancellation"})
+#: what is read, sent and filed as mail
+MAIL = MEETING_MESSAGES | {"Message"}
 ITEM_CLASSES = {
     "CalendarItem": "IPM.Appointment",
     "Task": "IPM.Task",
     "Message": "IPM.Note",
     "Contact": "IPM.Contact",
     "PostItem": "IPM.Post",
+    "MeetingRequest": "IPM.Schedule.Meeting.Request",
+    "MeetingResponse": "IPM.Schedule.Meeting.Resp",
+    "MeetingCancellation": "IPM.Schedule.Meeting.Canceled",
     "Item": "IPM.Note",
 }
 
@@ -71,6 +105,7 @@ class Item:
     __slots__ = (
         "_change_key",
         "associated",
+        "attachments",
         "change",
         "created",
         "created_by",
@@ -109,6 +144,7 @@ class Item:
         self.extended = extended
         self.exceptions: dict[datetime, Override] = {}
         self.deleted: set[datetime] = set()
+        self.attachments: list[Attachment] = []
         self.created = self.modified = created
         self.created_by = self.modified_by = created_by
         self.associated = associated

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from ops_lib.errors import InputError
 
 from . import ids, rights
 from .changes import ChangeLog
-from .items import Extended, Item, Override, Values
+from .items import Attachment, Extended, Item, Override, Values
 
 if TYPE_CHECKING:
     from .store import Organisation
@@ -245,6 +246,7 @@ class Mailbox:
         exceptions: dict[datetime, Override] | None = None,
         deleted: Iterable[datetime] = (),
         associated: bool = False,
+        attachments: Iterable[Attachment] = (),
     ) -> Item:
         """Put a new item into the folder."""
         self._last_item += 1
@@ -261,6 +263,7 @@ class Mailbox:
         )
         item.exceptions = dict(exceptions or {})
         item.deleted = set(deleted)
+        item.attachments = [replace(one, number=self.count()) for one in attachments]
         item.change = self.count()
         self.items[item.number] = folder.items[item.number] = item
         folder.log.record(item.number, item.change, associated=associated)
@@ -299,6 +302,7 @@ class Mailbox:
             exceptions=copy.deepcopy(item.exceptions),
             deleted=item.deleted,
             associated=item.associated,
+            attachments=item.attachments,
         )
 
     # rights

@@ -11,28 +11,16 @@ import hmac
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ops_lib.errors import InputError, NotThere
 
 from . import events, rights, series
-from .items import Extended, Item, Override, Values, element_of
+from .items import Attachment, Extended, Item, Override, Values, element_of
 from .mailboxes import Folder, Mailbox
+from .post import Outgoing
 from .values import Person
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message that left the organisation's mailboxes, or would have: what ``GET /outbox`` shows."""
-
-    sent: datetime
-    mailbox: str
-    kind: str
-    recipients: tuple[str, ...]
-    subject: str
-    item_id: str
 
 
 def _must_be_in_order(values: Mapping[str, Any]) -> None:
@@ -61,12 +49,14 @@ class Organisation:
         self.now = now
         self.lock = threading.RLock()
         self.life = secrets.token_hex(8)  # no sync state outlives the organisation that gave it
-        self.outbox: list[Outgoing] = []
+        self.sent: list[Outgoing] = []  # everything that was sent, with everybody it went to
+        self.outbox: list[Outgoing] = []  # what of it left the organisation, with the recipients outside
         self._mailboxes: dict[str, Mailbox] = {}
         self._by_guid: dict[str, Mailbox] = {}
         self._aliases: dict[str, str] = {}
         self._passwords: dict[str, str] = {}
         self._impersonation: dict[str, set[str] | None] = {}
+        self._senders: dict[str, dict[str, str]] = {}
 
     # accounts and mailboxes
 
@@ -198,6 +188,26 @@ class Organisation:
         scope = self._impersonation[key]
         return scope is None or address in scope
 
+    def grant_sending(self, mailbox: str, user: str, how: str = "SendAs") -> None:
+        """Let the user send in the name of the mailbox's: "SendAs" as them, "SendOnBehalf" visibly for them.
+
+        Raises:
+            InputError: there is no such right.
+            NotThere: no such mailbox.
+        """
+        if how not in ("SendAs", "SendOnBehalf"):
+            raise InputError(f"there is no right {how!r}", fix="use SendAs or SendOnBehalf")
+        self._senders.setdefault(self.mailbox(mailbox).address, {})[self.primary(user)] = how
+
+    def revoke_sending(self, mailbox: str, user: str) -> None:
+        """The user may send in their own name only."""
+        self._senders.get(self.primary(mailbox), {}).pop(self.primary(user), None)
+
+    def may_send(self, user: str, address: str) -> str:
+        """How the user may send with this address as From: "SendAs", "SendOnBehalf", or "" for not at all."""
+        key = self.primary(address)
+        return "SendAs" if key == user else self._senders.get(key, {}).get(user, "")
+
     def set_permission(self, mailbox: str, folder: str, user: str, level: str | rights.Rights) -> None:
         """Give ``user`` (an address, "Default" or "Anonymous") this level, or these single rights, in the folder.
 
@@ -280,6 +290,7 @@ class Organisation:
         exceptions: dict[datetime, Override] | None = None,
         deleted: Iterable[datetime] = (),
         associated: bool = False,
+        attachments: Iterable[Attachment] = (),
     ) -> Item:
         """Store a new item with everything a server fills in.
 
@@ -309,6 +320,7 @@ class Organisation:
             exceptions=exceptions,
             deleted=deleted,
             associated=associated,
+            attachments=attachments,
         )
 
     def update_item(self, item: Item, values: Mapping[str, Any], *, by: str = "") -> None:

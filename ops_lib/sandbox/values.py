@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,10 @@ class Person:
     """Somebody named on an item: an organiser, an attendee, a sender, a recipient.
 
     ``response`` is what an attendee answered, as EWS spells it: Unknown, Organizer, Tentative, Accept, Decline,
-    NoResponseReceived.
+    NoResponseReceived; ``responded`` is when.
     """
 
     name: str
     address: str
     response: str = "Unknown"
+    responded: datetime | None = None

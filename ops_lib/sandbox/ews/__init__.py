@@ -4,9 +4,10 @@
 faults to order are the server's business (``ops_lib.sandbox.endpoint``).
 
 Where things are: ``envelope`` and ``grammar`` read requests; ``registry`` knows the operations, one module per group
-(``folders``, ``read_items``, ``find_items``, ``sync``, ``write_items``, ``move_items``, ``lookups``); ``properties`` is the one table
-of what items and folders have; ``shapes``, ``computed``, ``codecs``, ``extended`` write it. What later issues add (meetings, sending,
-attachments, subscriptions) is a module of operations each, and rows in the table.
+(``folders``, ``read_items``, ``find_items``, ``sync``, ``write_items``, ``move_items``, ``lookups``, ``attached``, ``sending``);
+``responses`` and ``invitations`` are what clients send about meetings (``ops_lib.sandbox.meetings`` does it); ``properties`` is the one table
+of what items and folders have; ``shapes``, ``computed``, ``codecs``, ``extended`` write it. What later issues add (subscriptions)
+is a module of operations each, and rows in the table.
 """
 
 from __future__ import annotations
@@ -14,7 +15,19 @@ from __future__ import annotations
 from ops_lib.sandbox import ids
 from ops_lib.sandbox.store import Organisation
 
-from . import envelope, find_items, folders, grammar, lookups, move_items, read_items, sync, write_items
+from . import (
+    attached,
+    envelope,
+    find_items,
+    folders,
+    grammar,
+    lookups,
+    move_items,
+    read_items,
+    sending,
+    sync,
+    write_items,
+)
 from .envelope import Reply, SoapRequest
 from .errors import SoapFault
 from .manners import EXCHANGE, Manners
@@ -24,7 +37,17 @@ from .xml import T
 
 __all__ = ["Caller", "EwsFace", "Reply", "SoapFault", "SoapRequest"]
 
-_MODULES = (find_items, folders, lookups, move_items, read_items, sync, write_items)  # importing them registers them
+_MODULES = (
+    attached,
+    find_items,
+    folders,
+    lookups,
+    move_items,
+    read_items,
+    sending,
+    sync,
+    write_items,
+)  # importing them registers them
 
 #: the version of the schema that brought an operation, where it was not the first
 _SINCE = {

@@ -121,7 +121,10 @@ def _attendees(element: str, people: list[Person]) -> str:
     if not people:
         return ""
     inner = "".join(
-        f"<t:Attendee>{mailbox_xml(one)}<t:ResponseType>{one.response}</t:ResponseType></t:Attendee>" for one in people
+        f"<t:Attendee>{mailbox_xml(one)}<t:ResponseType>{one.response}</t:ResponseType>"
+        + (f"<t:LastResponseTime>{instant(one.responded)}</t:LastResponseTime>" if one.responded else "")
+        + "</t:Attendee>"
+        for one in people
     )
     return f"<t:{element}>{inner}</t:{element}>"
 

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from .. import events, rights
+from ..items import MAIL
 from ..values import Body
 from . import codecs
+from .attachment_lists import has_any, listing
 from .computed_calendar import CALENDAR, is_meeting, is_organizer
 from .elements import Compute, at, number, string, yes
 from .views import View
@@ -49,7 +51,7 @@ def size(view: View) -> int:
             total += len(value.text)
         else:
             total += 16
-    return total + 40 * len(view.extended)
+    return total + 40 * len(view.extended) + sum(len(one.content) for one in view.attachments)
 
 
 def _names(*uris: str) -> Callable[[View], str]:
@@ -77,6 +79,13 @@ def _item_rights(view: View) -> str:
     return effective_rights(rights.on_item(view.rights, item.created_by == user, item.mailbox.sees_private(user)))
 
 
+#: what can be answered to a message about a meeting, besides what can to any message
+_ANSWERS = {
+    "MeetingRequest": ("AcceptItem", "TentativelyAcceptItem", "DeclineItem"),
+    "MeetingCancellation": ("RemoveItem",),
+}
+
+
 def _responses(view: View) -> str:
     names: tuple[str, ...] = ()
     if view.element == "CalendarItem":
@@ -85,16 +94,9 @@ def _responses(view: View) -> str:
         elif is_organizer(view):
             names = ("CancelCalendarItem", "ForwardItem")
         else:
-            names = (
-                "AcceptItem",
-                "TentativelyAcceptItem",
-                "DeclineItem",
-                "ReplyToItem",
-                "ReplyAllToItem",
-                "ForwardItem",
-            )
-    elif view.element == "Message" and not view.values.get("item:IsDraft"):
-        names = ("ReplyToItem", "ReplyAllToItem", "ForwardItem")
+            names = (*_ANSWERS["MeetingRequest"], "ReplyToItem", "ReplyAllToItem", "ForwardItem")
+    elif view.element in MAIL and not view.values.get("item:IsDraft"):
+        names = (*_ANSWERS.get(view.element, ()), "ReplyToItem", "ReplyAllToItem", "ForwardItem")
     inner = "".join(f"<t:{name}/>" for name in names)
     return f"<t:ResponseObjects>{inner}</t:ResponseObjects>" if inner else ""
 
@@ -149,7 +151,7 @@ COMPUTED: dict[str, Compute] = {
         f'<t:ParentFolderId Id="{view.item.folder.id}" ChangeKey="{view.item.folder.change_key}"/>'
     ),
     "item:ItemClass": lambda view: f"<t:ItemClass>{escape(view.item_class)}</t:ItemClass>",
-    "item:Attachments": lambda view: "",
+    "item:Attachments": listing,
     "item:InternetMessageHeaders": lambda view: "",
     "item:DateTimeReceived": at("DateTimeReceived", lambda view: view.item.created),
     "item:Size": number("Size", size),
@@ -158,7 +160,7 @@ COMPUTED: dict[str, Compute] = {
     "item:IsFromMe": yes("IsFromMe", lambda view: view.values.get("item:IsFromMe")),
     "item:IsResend": yes("IsResend", lambda view: False),
     "item:IsUnmodified": yes("IsUnmodified", lambda view: False),
-    "item:DateTimeSent": at("DateTimeSent", lambda view: view.item.created),
+    "item:DateTimeSent": at("DateTimeSent", lambda view: view.values.get("item:DateTimeSent") or view.item.created),
     "item:DateTimeCreated": at("DateTimeCreated", lambda view: view.item.created),
     "item:ResponseObjects": _responses,
     "item:ReminderDueBy": at("ReminderDueBy", _reminder_due),
@@ -166,7 +168,7 @@ COMPUTED: dict[str, Compute] = {
     "item:DisplayCc": string("DisplayCc", _names("calendar:OptionalAttendees", "message:CcRecipients")),
     "item:DisplayTo": string("DisplayTo", _names("calendar:RequiredAttendees", "message:ToRecipients")),
     "item:DisplayBcc": string("DisplayBcc", _names("message:BccRecipients")),
-    "item:HasAttachments": yes("HasAttachments", lambda view: False),
+    "item:HasAttachments": yes("HasAttachments", has_any),
     "item:EffectiveRights": _item_rights,
     "item:LastModifiedName": string("LastModifiedName", lambda view: view.session.name_of(view.item.modified_by)),
     "item:LastModifiedTime": at("LastModifiedTime", lambda view: view.item.modified),

@@ -154,8 +154,12 @@ def _look_around(view: View) -> tuple[list[View], list[View]]:
     if start is None or end is None or view.kind == "RecurringMaster":
         return conflicting, adjacent
     moment = timedelta(seconds=1)
-    for one in series.in_window(view.item.folder.items.values(), start - moment, end + moment):
+    is_event = view.element == "CalendarItem"
+    folder = view.item.folder if is_event else view.item.mailbox.folder("calendar")
+    for one in series.in_window(folder.items.values(), start - moment, end + moment):
         other = View(one.master, view.session, one) if isinstance(one, Occurrence) else View(one, view.session)
+        if not is_event and other.values.get("calendar:UID") == view.values.get("calendar:UID"):
+            continue  # what the message is about
         if other.id == view.id or other.values.get("calendar:LegacyFreeBusyStatus") == "Free":
             continue
         other_start, other_end = other.values["calendar:Start"], other.values["calendar:End"]

@@ -6,15 +6,13 @@ import base64
 import binascii
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 from typing import Any
 
 from .. import events, ical, zones
-from ..items import Extended, ExtendedName, Override, Values
-from ..values import Body, Person
+from ..items import Attachment, Extended, ExtendedName, Override, Values
 from . import codecs, extended
 from .errors import ResponseError
+from .mime_reading import read_message
 from .properties import BY_ELEMENT, Property
 from .session import Session
 from .xml import T
@@ -39,6 +37,7 @@ class Draft:
     extended: Extended = field(default_factory=dict)
     exceptions: dict[datetime, Override] = field(default_factory=dict)
     deleted: set[datetime] = field(default_factory=set)
+    attachments: list[Attachment] = field(default_factory=list)
 
 
 def _path_xml(row: Property) -> str:
@@ -90,6 +89,8 @@ def read_item(item: Any, session: Session) -> Draft:
     draft = Draft(codecs.local_name(item))
     mime = None
     for child in item:
+        if child.tag == f"{T}Attachments":
+            continue  # ``attached`` reads them: they hold items of their own
         if child.tag == f"{T}ExtendedProperty":
             name, value = extended.read_value(child)
             put_extended(draft.values, draft.extended, name, value)
@@ -144,7 +145,8 @@ def _take_mime(draft: Draft, content: str, session: Session) -> None:
     except binascii.Error:
         raise ResponseError("ErrorMimeContentInvalid") from None
     if draft.element != "CalendarItem":
-        _take_message(draft, raw)
+        said, draft.attachments = read_message(raw, is_mail=draft.element == "Message", now=session.organisation.now())
+        draft.values = said | draft.values
         return
     try:
         parsed, refused = ical.parse(raw, session.context_zone_id)
@@ -157,39 +159,6 @@ def _take_mime(draft: Draft, content: str, session: Session) -> None:
     draft.values = {**one.values, **draft.values}
     draft.exceptions = {start: Override(dict(values)) for start, values in one.exceptions.items()}
     draft.deleted = set(one.deleted)
-
-
-def _refuse_attachments(message: EmailMessage) -> None:
-    """Refuse a message with more to it than a text and the same text in HTML, as this server keeps no attachments.
-
-    Raises:
-        ResponseError: a part of the message would be lost.
-    """
-    seen: set[str] = set()
-    for part in message.walk():
-        kind = part.get_content_type()
-        if part.is_multipart() and part.get_content_maintype() == "multipart":
-            continue
-        if part.get_content_disposition() == "attachment" or kind in seen or kind not in ("text/plain", "text/html"):
-            reason = f"this server keeps no attachments, and the message has {part.get_filename() or kind}"
-            raise ResponseError("ErrorMimeContentConversionFailed", f"MIME content conversion failed: {reason}.")
-        seen.add(kind)
-
-
-def _take_message(draft: Draft, raw: bytes) -> None:
-    message = message_from_bytes(raw, policy=policy.default)
-    _refuse_attachments(message)
-    draft.values.setdefault("item:Subject", str(message.get("Subject", "")))
-    part = message.get_body(("html", "plain"))
-    if part is not None:
-        text = part.get_content()
-        draft.values.setdefault("item:Body", Body(text, part.get_content_subtype() == "html"))
-    if draft.element == "Message":
-        for header, uri in (("To", "message:ToRecipients"), ("Cc", "message:CcRecipients")):
-            found = message.get(header)
-            if found is not None:
-                people = [Person(one.display_name, one.addr_spec) for one in found.addresses]
-                draft.values.setdefault(uri, people)
 
 
 def check_event(values: Values, now: datetime) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from lxml import etree
 
 from .. import changes, rights
-from ..items import ExtendedName
+from ..items import MAIL, ExtendedName
 from ..mailboxes import Folder
 from . import extended, restrictions
 from .computed import effective_rights
@@ -70,9 +70,7 @@ def read_folder_shape(element: Any) -> Shape:
 
 
 def _unread(folder: Folder) -> int:
-    return sum(
-        1 for item in folder.visible_items() if item.element == "Message" and not item.values.get("message:IsRead")
-    )
+    return sum(1 for item in folder.visible_items() if item.element in MAIL and not item.values.get("message:IsRead"))
 
 
 def _rights(folder: Folder, session: Session) -> str:

@@ -24,6 +24,30 @@ m:GetItem : m:ItemShape m:ItemIds
 m:CreateItem @MessageDisposition:MessageDispositionType @SendMeetingInvitations:CalendarItemCreateOrDeleteOperationType : m:SavedItemFolderId? m:Items
 m:UpdateItem @ConflictResolution:ConflictResolutionType! @MessageDisposition:MessageDispositionType @SendMeetingInvitationsOrCancellations:CalendarItemUpdateOperationType @SuppressReadReceipts:boolean : m:SavedItemFolderId? m:ItemChanges
 m:DeleteItem @DeleteType:DisposalType! @SendMeetingCancellations:CalendarItemCreateOrDeleteOperationType @AffectedTaskOccurrences:AffectedTaskOccurrencesType @SuppressReadReceipts:boolean : m:ItemIds
+m:SendItem @SaveItemToFolder:boolean! : m:ItemIds m:SavedItemFolderId?
+m:CreateAttachment : m:ParentItemId m:Attachments
+m:ParentItemId @Id:string! @ChangeKey:string :
+m:Attachments : (FileAttachment|ItemAttachment|ReferenceAttachment)+
+Attachments : (FileAttachment|ItemAttachment|ReferenceAttachment)+
+FileAttachment : AttachmentId? Name? ContentType? ContentId? ContentLocation? AttachmentOriginalUrl? Size? LastModifiedTime? IsInline? IsContactPhoto? Content?
+ItemAttachment : AttachmentId? Name? ContentType? ContentId? ContentLocation? AttachmentOriginalUrl? Size? LastModifiedTime? IsInline? (Item|Message|SharingMessage|CalendarItem|Contact|MeetingMessage|MeetingRequest|MeetingResponse|MeetingCancellation|Task|PostItem|RoleMember|Network|Person)?
+IsInline = boolean
+IsContactPhoto = boolean
+m:GetAttachment : m:AttachmentShape? m:AttachmentIds
+m:AttachmentShape : IncludeMimeContent? BodyType? FilterHtmlContent? AdditionalProperties?
+m:AttachmentShape/BodyType = BodyTypeResponseType
+m:DeleteAttachment : m:AttachmentIds
+m:AttachmentIds : AttachmentId+
+AttachmentId @Id:string! @RootItemId:string @RootItemChangeKey:string :
+AcceptItem @ObjectName:string : ItemClass? Sensitivity? Body? Attachments? InternetMessageHeaders? Sender? ToRecipients? CcRecipients? BccRecipients? IsReadReceiptRequested? IsDeliveryReceiptRequested? From? ReferenceItemId? ProposedStart? ProposedEnd?
+TentativelyAcceptItem @ObjectName:string : ItemClass? Sensitivity? Body? Attachments? InternetMessageHeaders? Sender? ToRecipients? CcRecipients? BccRecipients? IsReadReceiptRequested? IsDeliveryReceiptRequested? From? ReferenceItemId? ProposedStart? ProposedEnd?
+DeclineItem @ObjectName:string : ItemClass? Sensitivity? Body? Attachments? InternetMessageHeaders? Sender? ToRecipients? CcRecipients? BccRecipients? IsReadReceiptRequested? IsDeliveryReceiptRequested? From? ReferenceItemId? ProposedStart? ProposedEnd?
+CancelCalendarItem @ObjectName:string : Subject? Body? ToRecipients? CcRecipients? BccRecipients? IsReadReceiptRequested? IsDeliveryReceiptRequested? From? ReferenceItemId? NewBodyContent?
+RemoveItem @ObjectName:string : ReferenceItemId?
+ReferenceItemId @Id:string! @ChangeKey:string :
+NewBodyContent @BodyType:BodyTypeType! @IsTruncated:boolean = string
+ProposedStart = dateTime
+ProposedEnd = dateTime
 m:MoveItem : m:ToFolderId m:ItemIds m:ReturnNewItemIds?
 m:CopyItem : m:ToFolderId m:ItemIds m:ReturnNewItemIds?
 m:ConvertId @DestinationFormat:IdFormatType! : m:SourceIds

@@ -1,72 +1,55 @@
-"""What a mailbox's own copy of a meeting keeps when the client asks to send invitations, and the record of what was to be mailed.
-
-The messages themselves, and the attendees' copies, belong to the module of meetings.
-"""
+"""What CreateItem, UpdateItem and DeleteItem mail about meetings, by what the client asks to be sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .. import meetings
 from ..items import Item, Values
-from ..mailboxes import Mailbox
-from ..store import Outgoing
-from ..values import Person
 from .session import Session
 from .views import View
 
-_ATTENDEES = ("calendar:RequiredAttendees", "calendar:OptionalAttendees", "calendar:Resources")
-_RECIPIENTS = ("message:ToRecipients", "message:CcRecipients", "message:BccRecipients")
+_TIMES = {"calendar:Start", "calendar:End", "calendar:Recurrence"}
 
 
-def _addresses(people: Iterable[Person]) -> tuple[str, ...]:
-    return tuple(one.address for one in people)
-
-
-def recipients_of(values: Values) -> tuple[str, ...]:
-    """Everybody a message goes to."""
-    return tuple(address for uri in _RECIPIENTS for address in _addresses(values.get(uri) or ()))
-
-
-def attendees_of(values: Values) -> tuple[str, ...]:
-    """Everybody an event's invitations go to."""
-    return tuple(address for uri in _ATTENDEES for address in _addresses(values.get(uri) or ()))
-
-
-def record(
-    session: Session, mailbox: Mailbox, kind: str, recipients: tuple[str, ...], subject: str, item_id: str
-) -> None:
-    """Note a message that goes out."""
-    organisation = session.organisation
-    organisation.outbox.append(Outgoing(organisation.now(), mailbox.address, kind, recipients, subject, item_id))
-
-
-def _send(item: Item, values: Values, kind: str, session: Session) -> None:
-    recipients = attendees_of(values)
-    if recipients:
-        record(session, item.mailbox, kind, recipients, values.get("item:Subject") or "", item.id)
+def _saves(sending: str) -> bool:
+    return sending.endswith("SaveCopy")
 
 
 def after_create(item: Item, sending: str, session: Session) -> None:
     """The new event's invitations."""
-    if sending != "SendToNone" and attendees_of(item.values):
-        item.values["calendar:MeetingRequestWasSent"] = True
-        _send(item, item.values, "MeetingRequest", session)
-
-
-def after_update(item: Item, sending: str, changed: Iterable[object], session: Session) -> None:
-    """The changed event's updates; a new time makes a new sequence number."""
-    if not attendees_of(item.values):
-        return
-    if {"calendar:Start", "calendar:End", "calendar:Recurrence"} & set(changed):
-        item.values["calendar:AppointmentSequenceNumber"] = (
-            item.values.get("calendar:AppointmentSequenceNumber") or 0
-        ) + 1
     if sending != "SendToNone":
-        item.values["calendar:MeetingRequestWasSent"] = True
-        _send(item, item.values, "MeetingRequest", session)
+        meetings.send_requests(item, meetings.people(item.values), by=session.user, save_copy=_saves(sending))
+
+
+def after_update(before: Values, view: View, sending: str, changed: Iterable[object], session: Session) -> None:
+    """The changed event's updates: only the organiser sends any. A new time makes a new sequence number.
+
+    ``before`` are the values of the event, or the occurrence, as they were.
+    """
+    item, start = view.item, view.occurrence.original_start if view.occurrence is not None else None
+    if not (meetings.people(before) or meetings.people(view.values)):
+        return
+    if not meetings.is_organised_by(item.mailbox, view.values):
+        return
+    if _TIMES & set(changed):
+        number = (before.get("calendar:AppointmentSequenceNumber") or 0) + 1
+        values = item.values if start is None else item.exceptions[start].values
+        values["calendar:AppointmentSequenceNumber"] = number
+    if sending != "SendToNone":
+        meetings.send_updates(
+            item, before, start, everybody="Changed" not in sending, by=session.user, save_copy=_saves(sending)
+        )
 
 
 def before_delete(view: View, sending: str, session: Session) -> None:
-    """The cancellations of an event that is about to go."""
-    if sending != "SendToNone" and view.element == "CalendarItem":
-        _send(view.item, view.values, "MeetingCancellation", session)
+    """The cancellations of an event that is about to go; an attendee's event says to its organiser that they decline."""
+    item, start = view.item, view.occurrence.original_start if view.occurrence is not None else None
+    if sending == "SendToNone" or view.element != "CalendarItem" or view.values.get("calendar:IsCancelled"):
+        return
+    if meetings.is_organised_by(item.mailbox, view.values):
+        meetings.send_cancellations(
+            item, meetings.people(view.values), start, by=session.user, save_copy=_saves(sending)
+        )
+    else:
+        meetings.send_answer(item, "Decline", start, by=session.user, save_copy=_saves(sending))

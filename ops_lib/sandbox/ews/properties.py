@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .meeting_properties import CANCELLATION, MEETING, REQUEST, RESPONSE
+
 _ITEM = """
 MimeContent                  item:MimeContent                 mime            - wg
 ItemId                       item:ItemId                      id              D -
@@ -253,6 +255,9 @@ ITEM_CLASSES: dict[str, tuple[Property, ...]] = {
     "Message": _table(_ITEM + _MESSAGE.lstrip()),
     "PostItem": _table(_ITEM + _POST.lstrip()),
     "Contact": _table(_ITEM + _CONTACT.lstrip()),
+    "MeetingRequest": _table(_ITEM + _MESSAGE.lstrip() + MEETING.lstrip() + REQUEST.lstrip()),
+    "MeetingResponse": _table(_ITEM + _MESSAGE.lstrip() + MEETING.lstrip() + RESPONSE.lstrip()),
+    "MeetingCancellation": _table(_ITEM + _MESSAGE.lstrip() + MEETING.lstrip() + CANCELLATION.lstrip()),
 }
 FOLDER_CLASSES: dict[str, tuple[Property, ...]] = {
     "Folder": _table(_FOLDER + _PERMISSIONS + _UNREAD),

@@ -170,8 +170,18 @@ class Session:
     def _item_of(self, named: ids.ObjectId) -> Item:
         if named.kind == ids.FOLDER:
             raise ResponseError("ErrorCannotUseFolderIdForItemId")
-        box = self.organisation.mailbox_by_guid(named.mailbox)
-        item = box.items.get(named.number) if box else None
+        if named.kind == ids.ATTACHMENT:
+            raise ResponseError("ErrorItemNotFound")
+        return self.item_by_number(named.mailbox, named.number)
+
+    def item_by_number(self, mailbox_guid: str, number: int) -> Item:
+        """An item of the mailbox with this GUID, if the user may see it.
+
+        Raises:
+            ResponseError: there is none, or they may not.
+        """
+        box = self.organisation.mailbox_by_guid(mailbox_guid)
+        item = box.items.get(number) if box else None
         if box is None or item is None:
             raise ResponseError("ErrorItemNotFound")
         if not box.rights_of(self.user, item.folder).may_read and item.created_by != self.user:

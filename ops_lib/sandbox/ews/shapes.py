@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.message import EmailMessage
-from email.policy import SMTPUTF8
 from functools import lru_cache
 from typing import Any
 
-from .. import ical
-from ..items import ExtendedName
+from ..items import MAIL, ExtendedName
 from ..values import Body
 from . import codecs, extended
 from .computed import COMPUTED, DEFAULTS
+from .computed_meetings import compute_of
 from .errors import ResponseError
+from .mime_writing import mime_of
 from .properties import INDEXED, ITEM_CLASSES, Property, is_field_uri
 from .views import View
 from .xml import M, T
@@ -94,35 +93,6 @@ def shape_of(root: Any) -> Shape:
     return ID_ONLY if element is None else read_shape(element)
 
 
-def mime_of(view: View) -> str:
-    """The item as MIME: an event as iCalendar, anything else as a message."""
-    if view.element == "CalendarItem":
-        item = view.item
-        if view.occurrence is None:
-            exceptions = {start: override.values for start, override in item.exceptions.items()}
-            text = ical.to_ical(view.values, exceptions, item.deleted)
-        else:
-            text = ical.to_ical(view.values, {}, set())
-        return text
-    message = EmailMessage(policy=SMTPUTF8)
-    message["Subject"] = _line(view.values.get("item:Subject") or "")
-    sender = view.values.get("message:From")
-    if sender is not None:
-        message["From"] = _line(sender.address)
-    people = view.values.get("message:ToRecipients") or ()
-    if people:
-        message["To"] = ", ".join(_line(one.address) for one in people)
-    body: Body = view.values.get("item:Body") or Body("")
-    text = body.text.encode("utf-8", "replace").decode()
-    message.set_content(text, subtype="html" if body.is_html else "plain")
-    return message.as_string()
-
-
-def _line(text: str) -> str:
-    """Text as it may stand in a header: one line, nothing that UTF-8 cannot hold."""
-    return " ".join(text.encode("utf-8", "replace").decode().split())
-
-
 def _mime(view: View) -> str:
     raw = base64.b64encode(mime_of(view).encode("utf-8", "replace")).decode()
     return f'<t:MimeContent CharacterSet="UTF-8">{raw}</t:MimeContent>'
@@ -164,7 +134,7 @@ def _extended(names: tuple[tuple[ExtendedName, str], ...]) -> Part:
     return part
 
 
-def _part(row: Property, shape: Shape) -> Part:
+def _part(element: str, row: Property, shape: Shape) -> Part:
     if row.kind == "id":
         return _id
     if row.kind == "extended":
@@ -175,7 +145,7 @@ def _part(row: Property, shape: Shape) -> Part:
         return _body(row.element, shape.body_type)
     if row.uri == "item:TextBody":
         return _body(row.element, "Text")
-    return COMPUTED.get(row.uri) or _stored(row)
+    return compute_of(element, row.uri) or COMPUTED.get(row.uri) or _stored(row)
 
 
 def _included(element: str, row: Property, shape: Shape, get: bool) -> bool:
@@ -188,13 +158,13 @@ def _included(element: str, row: Property, shape: Shape, get: bool) -> bool:
     if row.uri in shape.uris or (row.kind == "mime" and shape.mime):
         return True
     if shape.base == "Default" and row.uri in _DEFAULT_OF:
-        return element in _DEFAULT_OF[row.uri]
+        return ("Message" if element in MAIL else element) in _DEFAULT_OF[row.uri]
     return (row.shape == "D" and shape.base != "IdOnly") or (row.shape == "A" and shape.base == "AllProperties")
 
 
 @lru_cache(maxsize=2048)
 def _plan(element: str, shape: Shape, get: bool) -> tuple[Part, ...]:
-    return tuple(_part(row, shape) for row in ITEM_CLASSES[element] if _included(element, row, shape, get))
+    return tuple(_part(element, row, shape) for row in ITEM_CLASSES[element] if _included(element, row, shape, get))
 
 
 def render(view: View, shape: Shape, *, get: bool = False) -> str:

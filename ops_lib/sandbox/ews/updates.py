@@ -235,7 +235,8 @@ def apply_change(root: Any, element: Any, session: Session) -> View:
         after = View(item, session)
     if item.element == "CalendarItem":
         sending = root.get("SendMeetingInvitationsOrCancellations")
-        invitations.after_update(item, sending, [change.name for change in changes], session)
+        invitations.after_update(view.values, after, sending or "SendToNone", [one.name for one in changes], session)
+        after = session.view(element[0]) if view.occurrence is not None else View(item, session)
     return after
 
 

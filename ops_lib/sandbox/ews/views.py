@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .. import rights, series
-from ..items import ITEM_CLASSES, Extended, Item, Values
+from ..items import ITEM_CLASSES, Attachment, Extended, Item, Values
 from ..series import Occurrence
 
 if TYPE_CHECKING:
@@ -58,6 +58,14 @@ class View:
             self.values = {uri: value for uri, value in self.values.items() if uri in _PUBLIC}
             self.values["item:Subject"] = PRIVATE_SUBJECT
             self.extended = {}
+
+    @property
+    def attachments(self) -> list[Attachment]:
+        """What is attached to it: an occurrence has the master's until one of its own was added or removed."""
+        override = self.occurrence.override if self.occurrence is not None else None
+        if override is not None and override.attachments is not None:
+            return override.attachments
+        return self.item.attachments
 
     @property
     def element(self) -> str:

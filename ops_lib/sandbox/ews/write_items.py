@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from ..items import Item
+from ..items import MEETING_MESSAGES, Item
 from ..mailboxes import Folder
 from . import invitations
+from .attached import read_all
 from .codecs import local_name
 from .drafts import Draft, check_event, check_task, default_folder, read_item
 from .envelope import success
 from .errors import ResponseError
 from .properties import ITEM_CLASSES
 from .registry import each, operation
+from .responses import RESPONSE_OBJECTS
+from .sending import create_message
 from .session import Session
 from .shapes import ID_ONLY, render
 from .updates import apply_change
 from .views import View
 from .xml import M
-
-#: what CreateItem does with elements that are no items: AcceptItem, CancelCalendarItem, … (the module of meetings adds them)
-RESPONSE_OBJECTS: dict[str, Callable[[Any, Session], str]] = {}
 
 #: which folders an item can be created in, by the beginning of their class, and the code of the others' refusal
 _WANTED_FOLDERS: dict[str, tuple[str, str]] = {
@@ -41,7 +40,7 @@ def create_item(session: Session) -> str:
         name = local_name(element)
         if name in RESPONSE_OBJECTS:
             return RESPONSE_OBJECTS[name](element, session)
-        if name not in ITEM_CLASSES:
+        if name not in ITEM_CLASSES or name in MEETING_MESSAGES:
             raise ResponseError("ErrorInvalidItemForOperationCreateItem")
         return _create(root, element, session)
 
@@ -65,6 +64,7 @@ def _target(root: Any, element: str, session: Session) -> Folder:
 
 def _create(root: Any, element: Any, session: Session) -> str:
     draft = read_item(element, session)
+    draft.attachments += read_all(element, session)
     sending = root.get("SendMeetingInvitations")
     disposition = root.get("MessageDisposition")
     if draft.element == "CalendarItem" and sending is None:
@@ -77,7 +77,7 @@ def _create(root: Any, element: Any, session: Session) -> str:
     elif draft.element == "Task":
         check_task(draft.values, set(draft.values), session)
     elif draft.element == "Message":
-        return _create_message(draft, folder, disposition, session)
+        return create_message(draft, folder, disposition or "", session)
     item = _store(draft, folder, session)
     invitations.after_create(item, sending or "SendToNone", session)
     return success("CreateItem", f"<m:Items>{render(View(item, session), ID_ONLY)}</m:Items>")
@@ -92,22 +92,8 @@ def _store(draft: Draft, folder: Folder, session: Session) -> Item:
         by=session.user,
         exceptions=draft.exceptions,
         deleted=draft.deleted,
+        attachments=draft.attachments,
     )
-
-
-def _create_message(draft: Draft, folder: Folder, disposition: str, session: Session) -> str:
-    draft.values["item:IsDraft"] = disposition == "SaveOnly"
-    if disposition == "SaveOnly":
-        draft.values.setdefault("message:IsRead", True)
-        item = _store(draft, folder, session)
-        return success("CreateItem", f"<m:Items>{render(View(item, session), ID_ONLY)}</m:Items>")
-    recipients = invitations.recipients_of(draft.values)
-    if not recipients:
-        raise ResponseError("ErrorMissingRecipients", "Recipients are missing.")
-    draft.values.update({"message:IsRead": True, "item:IsFromMe": True, "item:IsSubmitted": True})
-    item_id = _store(draft, folder, session).id if disposition == "SendAndSaveCopy" else ""
-    invitations.record(session, folder.mailbox, "Message", recipients, draft.values.get("item:Subject") or "", item_id)
-    return success("CreateItem", "<m:Items/>")
 
 
 @operation("UpdateItem")

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from ops_lib.sandbox import ids, meetings
 from ops_lib.sandbox.ews import OPERATIONS
+from ops_lib.sandbox.items import Attachment
 from ops_lib.sandbox.values import Body, Person
 from tests.support.soap import envelope, get_folder
 
-from .client import ALICE, SHARED, Client, assert_valid
+from .client import ALICE, BOB, SHARED, Client, assert_valid
 
 EXAMPLES = SHARED / "wire" / "microsoft"
 pytestmark = pytest.mark.skipif(not EXAMPLES.exists(), reason="Microsoft's examples (../shared/wire) are not here")
@@ -52,6 +54,7 @@ def _x(request: str, response: int, on: str = "", *, more: str = "", less: str =
 # - FolderId without a ChangeKey (CreateFolder) is the example's shortening.
 # - The example's GetItem of a calendar item has no Subject: it asks for it, and the answer printed is an id-only one.
 # - ResolveNames: the directory's GivenName and Surname are in every full answer; the example shows the other three.
+# - An answered invitation: the example of 2007 says nothing of the items, that of 2013 names both.
 # - The example of GetUserConfiguration has one entry, as has ours.
 SUCCESSES = [
     _x("getfolder-operation-1", 2),
@@ -75,6 +78,13 @@ SUCCESSES = [
     _x("convertid-operation-1", 2, "message"),
     _x("getuserconfiguration-operation-1", 2),
     _x("syncfolderhierarchy-operation-1", 2, "state"),
+    _x("createitem-operation-meeting-request-1", 2, "invitation", more="CalendarItem MeetingRequest"),
+    _x("how-to-propose-a-new-meeting-time-by-using-ews-in-exchange-2", 3, "invitation"),
+    _x("createattachment-operation-1", 2, "message"),
+    _x("createattachment-operation-3", 4, "message"),
+    _x("getattachment-operation-1", 2, "attachment"),
+    _x("deleteattachment-operation-1", 2, "attachment"),
+    _x("senditem-operation-1", 2, "draft"),
 ]
 ERRORS = [
     _x("getfolder-operation-1", 3, "malformed folder"),
@@ -88,6 +98,8 @@ ERRORS = [
     _x("syncfolderhierarchy-operation-1", 3),
     _x("syncfolderitems-operation-1", 3),
     _x("resolvenames-operation-1", 3, "nobody"),
+    _x("createitem-operation-meeting-request-1", 3, "gone message"),
+    _x("senditem-operation-3", 4),
 ]
 
 
@@ -108,13 +120,20 @@ def _furnish(client: Client, on: str) -> Any:
         if "gone" in on:
             box.remove_folder(folder)
         return folder
-    if "message" in on:
+    if on == "invitation":
+        _invited(client)
+        return next(iter(box.folder("inbox").items.values()))
+    if "message" in on or on in ("attachment", "draft"):
         values = {
             "item:Subject": "A message",
             "item:Body": Body("text"),
             "message:From": Person("Bob", "bob@example.test"),
         }
+        if on == "draft":
+            values |= {"message:From": Person("Alice", ALICE), "message:ToRecipients": [Person("X", "x@out.example")]}
         item = organisation.create_item(ALICE, "inbox", values)
+        if on == "attachment":
+            item.attachments.append(Attachment(1, "SomeFile", b"\x01\x02\x03\x04\x05"))
         if "gone" in on:
             box.remove_item(item)
         return item
@@ -127,10 +146,24 @@ def _furnish(client: Client, on: str) -> Any:
     return None
 
 
+def _invited(client: Client) -> None:
+    """Bob calls a meeting and invites alice."""
+    start = client.organisation.now()
+    values = {
+        "item:Subject": "Lunch",
+        "calendar:Start": start,
+        "calendar:End": start + timedelta(hours=1),
+        "calendar:RequiredAttendees": [Person("Alice", ALICE)],
+    }
+    meetings.invite(client.organisation.create_item(BOB, "calendar", values))
+
+
 def _addressed(request: Any, named: Any, client: Client, on: str) -> bytes:
     """The example's request with the ids of our objects."""
-    ids = request.iter("{*}ItemId", "{*}FolderId", "{*}AlternateId")
-    for element in ids if named is not None else ():
+    for element in request.iter("{*}AttachmentId") if on == "attachment" else ():
+        element.set("Id", ids.encode_id(named.mailbox.guid, ids.ATTACHMENT, named.number, named.attachments[0].number))
+    named_ids = request.iter("{*}ItemId", "{*}FolderId", "{*}AlternateId", "{*}ReferenceItemId", "{*}ParentItemId")
+    for element in named_ids if named is not None else ():
         element.set("Id", named.id)
         if "ChangeKey" in element.attrib:
             element.set("ChangeKey", named.change_key)

@@ -143,7 +143,8 @@ def test_the_tables_follow_the_schema() -> None:
         return found + [one.get("name") for one in sequence.findall(f"{space}element")]
 
     schema_types = {"Item": "ItemType", "CalendarItem": "CalendarItemType", "Task": "TaskType", "Message": "MessageType",
-                    "Contact": "ContactItemType", "PostItem": "PostItemType"}  # fmt: skip
+                    "Contact": "ContactItemType", "PostItem": "PostItemType", "MeetingRequest": "MeetingRequestMessageType",
+                    "MeetingResponse": "MeetingResponseMessageType", "MeetingCancellation": "MeetingCancellationMessageType"}  # fmt: skip
     for element, rows in ITEM_CLASSES.items():
         order = elements(schema_types[element])
         places = [order.index(row.element) for row in rows]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 import pytest
 
 from tests.support.soap import envelope
@@ -61,43 +59,6 @@ def test_today_is_also_the_day_of_the_client(client: Client) -> None:
     header = '<t:TimeZoneContext><t:TimeZoneDefinition Id="Tokyo Standard Time"/></t:TimeZoneContext></s:Header>'
     request = envelope(create(task, send="")).decode().replace("</s:Header>", header)
     assert b"NoError" in client.send(request.encode()).body
-
-
-def _mixed(subtype: str, *parts: str) -> bytes:
-    head = f"Subject: s\r\nMIME-Version: 1.0\r\nContent-Type: multipart/{subtype}; boundary=b\r\n\r\n"
-    return (head + "".join(f"--b\r\n{part}\r\n" for part in parts) + "--b--\r\n").encode()
-
-
-PLAIN, HTML = "Content-Type: text/plain\r\n\r\nhi", "Content-Type: text/html\r\n\r\n<p>hi</p>"
-NOTE = "Content-Type: text/plain\r\nContent-Disposition: attachment; filename=n.txt\r\n\r\nnote"
-PDF = "Content-Type: application/pdf; name=a.pdf\r\n\r\nPDF"
-MAIL = "Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nhi"
-
-
-@pytest.mark.parametrize(
-    ("raw", "lost"),
-    [
-        (_mixed("alternative", PLAIN, HTML), ""),
-        (_mixed("mixed", PLAIN), ""),
-        (b"Subject: s\r\n\r\nhi", ""),
-        (b"Subject: s\r\nContent-Type: application/pdf\r\n\r\nPDF", "application/pdf"),
-        (_mixed("mixed", PLAIN, PDF), "a.pdf"),
-        (_mixed("mixed", HTML, NOTE), "n.txt"),
-        (_mixed("mixed", PLAIN, MAIL), "message/rfc822"),
-        (_mixed("mixed", PLAIN, PLAIN), "text/plain"),
-    ],
-)
-def test_a_message_with_attachments_is_refused(client: Client, raw: bytes, lost: str) -> None:
-    """A MIME message of which a part would be lost is ErrorMimeContentConversionFailed, by name, and nothing is stored."""
-    content = base64.b64encode(raw).decode()
-    item = f"<t:Message><t:MimeContent>{content}</t:MimeContent></t:Message>"
-    (message,) = client.messages(create(item, disposition="SaveOnly", send=""))
-    code = "ErrorMimeContentConversionFailed" if lost else "NoError"
-    assert message.findtext(f"{M}ResponseCode") == code
-    assert lost in (message.findtext(f"{M}MessageText") or "")
-    mailbox = client.organisation.find_mailbox(ALICE)
-    assert mailbox is not None
-    assert len(mailbox.folder("drafts").items) == (not lost)
 
 
 SEARCH = (
