@@ -5,13 +5,14 @@ A `Ledger` is bound to one connection, so that what belongs together is written 
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Text, cast, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ops_lib.database import tables as t
@@ -115,11 +116,11 @@ class Ledger:
         """The account's links that are not history, oldest first."""
         c = t.links.c
         rows = self._connection.execute(
-            select(t.links)
+            select(*_LINK_COLUMNS)
             .where(c.account_id == int(account_id), c.state.in_([state.value for state in states]))
             .order_by(c.id)
         )
-        return [_link(row._mapping) for row in rows]
+        return [StoredLink.of(row) for row in rows]
 
     def formerly_linked(self, account_id: str, activity_ids: Collection[str]) -> frozenset[str]:
         """Which of these activities had a link in this account that has ended."""
@@ -441,22 +442,49 @@ class Ledger:
         self._connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
 
 
-def _link(m: Any) -> Link:
-    return Link(
-        link_id=m["id"],
-        account_id=str(m["account_id"]),
-        activity_id=str(m["activity_id"]),
-        origin=Origin(m["origin"]),
-        kind=Kind(m["kind"]),
-        item_id=m["item_id"],
-        change_key=m["change_key"],
-        uid=m["uid"],
-        original_start=m["original_start"],
-        stamp=m["stamp"],
-        agreed=entry_from_json(m["agreed"]),
-        crm_version=m["crm_version"],
-        state=LinkState(m["state"]),
-    )
+_LINK_COLUMNS = (
+    *(column for column in t.links.c if column.name != "agreed"),
+    cast(t.links.c.agreed, Text).label("agreed"),
+)
+
+
+class StoredLink(Link):
+    """A link as the database holds it: what was agreed is read from its text when somebody asks.
+
+    A cycle holds all links of its account, years of them, and looks into those few of which there is news.
+    """
+
+    __slots__ = ("_text",)
+
+    @staticmethod
+    def of(row: Row[Any]) -> StoredLink:
+        """The link in a row of `_LINK_COLUMNS`."""
+        link = object.__new__(StoredLink)
+        values = {
+            "link_id": row.id,
+            "account_id": str(row.account_id),
+            "activity_id": str(row.activity_id),
+            "origin": Origin(row.origin),
+            "kind": Kind(row.kind),
+            "item_id": row.item_id,
+            "change_key": row.change_key,
+            "uid": row.uid,
+            "original_start": row.original_start,
+            "stamp": row.stamp,
+            "crm_version": row.crm_version,
+            "state": LinkState(row.state),
+            "_text": row.agreed,
+        }
+        for name, value in values.items():
+            object.__setattr__(link, name, value)  # frozen for everybody else
+        return link
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "agreed":
+            raise AttributeError(name)
+        agreed = entry_from_json(json.loads(self._text))
+        object.__setattr__(self, "agreed", agreed)
+        return agreed
 
 
 def _intent(m: Any) -> Intent:

@@ -56,6 +56,8 @@ def match_items(exchange: ExchangeNews, links: Sequence[Link]) -> Matches:
 
     The latter two only if the link's own item is no longer there: else the item is a copy that the user made, an entry of its own (Y6).
     """
+    if not exchange.items:
+        return Matches()
     active = [link for link in links if link.state in (LinkState.ACTIVE, LinkState.RESTING)]
     by_id = {link.item_id: link for link in active}
     by_uid = {(link.uid, link.original_start): link for link in active if link.uid}
@@ -109,6 +111,8 @@ def _match_retimed(matches: Matches, active: Sequence[Link], exchange: ExchangeN
 
 def suspects(exchange: ExchangeNews, links: Sequence[Link]) -> frozenset[str]:
     """Item ids of links that an unknown item resembles, and of which it is not known whether they still exist: to be looked up before planning."""
+    if not exchange.items:
+        return frozenset()
     active = [link for link in links if link.state in (LinkState.ACTIVE, LinkState.RESTING)]
     known = {link.item_id for link in active}
     by_uid = {(link.uid, link.original_start): link for link in active if link.uid}

@@ -37,6 +37,8 @@ def plan(
             continue
         successor = successors.get(link.activity_id)
         item = matches.of_link.get(link.link_id)
+        if item is None and successor is None and link.activity_id not in activities and not _has_news(link, exchange):
+            continue
         if successor is not None and successor.activity_id not in linked and _is_moved_in_place(link, item, policy):
             taken_over.add(successor.activity_id)
             pair = Pair(
@@ -68,6 +70,15 @@ def plan(
             changes.extend(_new_activity(activity, agreed, policy))
     changes.extend(_unexpanded(master, reason) for master, reason in exchange.unexpanded.values())
     return sorted(changes, key=_order)
+
+
+def _has_news(link: Link, exchange: ExchangeNews) -> bool:
+    """Whether anything but its item says something about a link; most links of an account are as they were."""
+    return (
+        link.item_id in exchange.gone
+        or link.item_id in exchange.unread
+        or (link.original_start is not None and link.uid in exchange.whole_series)
+    )
 
 
 def _unexpanded(master: Item, reason: str) -> Change:
