@@ -53,7 +53,6 @@ def test_a_host_is_added_and_listed(run: CommandLine, secret: str) -> None:
         "reschedule": "replace",
         "conflict": "latest",
         "redirect_uri": "",
-        "redirect_uri": "",
         "secret_expires": None,
         "retired": False,
         "accounts": 0,
