@@ -74,6 +74,7 @@ class Sandbox:
         self.directory = Directory(self.clock, domains, lambda: self.organisation, self.attempts)
         self._sign_in = SignIn(self.directory)
         self.app, self.public_app = self.directory.furnish()
+        self._first_secrets = tuple(self.app.secrets)
         self._behind = Behind(self._fresh())
         self._web = Web(
             EwsEndpoint(
@@ -166,7 +167,7 @@ class Sandbox:
         self.clock.restart()
         self._sign_in.clear()
         self.directory.clear()
-        self.app, self.public_app = self.directory.furnish(self.app.secrets)
+        self.app, self.public_app = self.directory.furnish(self._first_secrets)
         self._behind.face = self._fresh()
         self.directory.members.member(self.residents.service.address).is_admin = True
         self.attempts.restart()

@@ -34,7 +34,7 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _seconds(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**9:
-        raise ValueError("must be a whole number of seconds, from 0")
+        raise ValueError("must be a whole number, from 0")
     return value
 
 
