@@ -65,15 +65,24 @@ class Pair:
         if gone:
             return self._gone_in_exchange(crm)
         if kind is not link.kind:
-            return self._change_places(crm, kind)
+            return self._change_places(crm, outlook, kind)
         return self._merge(crm, outlook)
 
-    def _change_places(self, crm: Entry, kind: Kind) -> list[Change]:
-        reason = f"all-day was switched in the CRM: the {self.link.kind} becomes {'a task' if kind is Kind.TASK else 'an event'}"
-        replaced = replace(self.link, state=LinkState.REPLACED)
+    def _change_places(self, crm: Entry, outlook: Entry, kind: Kind) -> list[Change]:
+        """An event becomes a task or the reverse, unless what was edited in Outlook meanwhile wins: then that stands where it is."""
+        link, shared = self.link, shared_fields(self.link.agreed)
+        in_place = replace(crm, kind=link.kind)
+        edits = differing(in_place, link.agreed, shared), differing(outlook, link.agreed, shared)
+        winner, loser = self._winner(in_place, outlook, *edits, shared)
+        if winner is outlook:
+            return self._merge(in_place, outlook)
+        reason = (
+            f"all-day was switched in the CRM: the {link.kind} becomes {'a task' if kind is Kind.TASK else 'an event'}"
+        )
+        replaced = replace(link, state=LinkState.REPLACED)
         return [
-            self._change("create", "exchange", reason, before=self.link.agreed, after=crm, kind=kind),
-            replace(self._change("delete", "exchange", reason, before=self.link.agreed), link=replaced),
+            self._change("create", "exchange", reason, before=link.agreed, after=crm, kind=kind, loser=loser),
+            replace(self._change("delete", "exchange", reason, before=link.agreed), link=replaced),
         ]
 
     # ── one side gone ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,9 +114,8 @@ class Pair:
                 )
             ]
         how = "cancelled" if was_cancelled else "deleted"
-        if link.origin is Origin.CRM:
-            return [self._change("cancel", "crm", f"{how} in Outlook", before=crm)]
-        return [self._change("delete", "crm", f"{how} in Outlook", before=crm)]
+        action = "cancel" if link.origin is Origin.CRM else "delete"
+        return [self._change(action, "crm", f"{how} in Outlook", before=crm, loser=crm if edits else None)]
 
     def _gone_in_crm(self, activity: Activity, outlook: Entry, gone: bool) -> list[Change]:
         link = self.link

@@ -205,7 +205,7 @@ class Writer:
             (activity_id_of(change), link)
             for change in batch
             if change.activity is not None
-            and (link := self._leaving.get(change.activity.rescheduled_from or "")) is not None
+            and (link := change.link or self._leaving.get(change.activity.rescheduled_from or "")) is not None
         ]
         found: dict[str, Item] = {}
         for kind in Kind:

@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 
 from ops_lib.database.engine import Database
-from ops_lib.model import LinkState
-from tests.sync.desk import Desk, at
+from ops_lib.model import Kind, LinkState
+from tests.sync.desk import Desk, at, days
+from tests.sync.situation_world import play
+from tests.sync.situations import CELLS, Cell, page_cells
+
+PAGE = page_cells()
 
 
 @pytest.fixture
 def desk(sqlite_database: Database) -> Desk:
     return Desk(sqlite_database)
+
+
+@pytest.fixture(scope="module")
+def played(prepared_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Cell, str]:
+    """What came of every cell, under every rule."""
+    folder = tmp_path_factory.mktemp("situations")
+    shutil.copy(prepared_sqlite, folder / "first.db")
+    return play(Database(f"sqlite:///{folder / 'first.db'}"), folder)
+
+
+@pytest.mark.req("C5", "C6", "C8", "O3", "O4", "Y1", "Y3", "Y6")
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_a_situation(cell: Cell, played: dict[Cell, str]) -> None:
+    """What comes of it is what the page says."""
+    assert played[cell] == PAGE[cell]
+
+
+def test_the_page_and_the_tests_are_the_same_table() -> None:
+    """No cell of the page is without its test, and no test without its cell."""
+    assert PAGE.keys() == set(CELLS)
 
 
 @pytest.mark.req("Y1")
@@ -27,3 +55,51 @@ def test_a_resting_link_rests_until_there_is_news(desk: Desk) -> None:
     desk.settle()
     assert [link.state for link in desk.links()] == [LinkState.ACTIVE]
     assert desk.get(tour).location == "Lobby"
+
+
+@pytest.mark.req("Y3")
+@pytest.mark.parametrize(("rule", "kept"), [("crm", "Outlook title"), ("exchange", "Tour"), ("latest", "Tour")])
+def test_switched_to_all_day_in_the_crm_and_edited_in_outlook(desk: Desk, rule: str, kept: str) -> None:
+    """Of an event that becomes a task the edit made in Outlook is not lost without a word: the rule decides, the other version is kept."""
+    desk.conflict = rule
+    tour = desk.add("Tour", at(1, 10))
+    desk.settle()
+    desk.edit(tour, when=days(2))
+    desk.now += timedelta(minutes=1)
+    desk.outlook.edit(next(iter(desk.outlook.items)), subject="Outlook title")
+    result = desk.cycle()
+    assert [outcome.loser.description for outcome in result.outcomes if outcome.loser] == [kept]
+    desk.settle()
+    (item,) = desk.outlook.items.values()
+    assert (item.kind, item.subject) == ((Kind.TASK, "Tour") if rule == "crm" else (Kind.EVENT, "Outlook title"))
+
+
+@pytest.mark.req("C2")
+def test_what_the_user_wrote_survives_a_change_of_places(desk: Desk) -> None:
+    """An event that becomes a task, and a task that becomes an event, keep the user's own words around the CRM's block."""
+    tour = desk.add("Tour", at(1, 10))
+    desk.settle()
+    (event_id,) = desk.outlook.items
+    body = desk.outlook.items[event_id].body or ""
+    desk.outlook.edit(event_id, body=body.replace("</body>", "<p>my own note</p></body>"))
+    for when in (days(2), at(3, 10)):
+        desk.edit(tour, when=when)
+        desk.settle()
+        (item,) = desk.outlook.items.values()
+        assert item.when == when
+        assert "my own note" in (item.body or "")
+        assert (item.body or "").count(f'/activity/{tour}"') == 1
+
+
+@pytest.mark.req("O3", "Y3")
+def test_an_edit_of_an_occurrence_that_is_deleted_in_outlook_is_kept_in_the_record(desk: Desk) -> None:
+    """A deleted occurrence cannot be made again on a server: what was edited in the CRM meanwhile is kept as the losing version."""
+    master = desk.outlook.add_series("Rounds", [at(1 + n, 9).start for n in range(3)])
+    desk.settle()
+    second = desk.activities()[1]
+    desk.edit(second.activity_id, description="Rounds with cake")
+    desk.outlook.remove(desk.outlook.occurrences[master][1].item_id)
+    result = desk.cycle()
+    assert [outcome.loser.description for outcome in result.outcomes if outcome.loser] == ["Rounds with cake"]
+    desk.settle()
+    assert len(desk.activities()) == 2
