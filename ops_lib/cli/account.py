@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops_lib.cli import JsonOption, open_workspace, print_json, print_table, say, yes_no
+from ops_lib.cli import JsonOption, fail, open_workspace, print_json, print_table, say, yes_no
 from ops_lib.cli.host_options import secret_reference
+from ops_lib.errors import InputError
 
 if TYPE_CHECKING:
+    from ops_lib.access.importing import Preview
     from ops_lib.model import Account, Host
 
 app = typer.Typer(
@@ -153,6 +156,44 @@ def say_what_is_next(host: Host, account: Account) -> None:
         say("note: its first cycle is due now: syncops sync --pending")
 
 
+@app.command("import")
+def import_accounts(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a first line that names its columns.")],
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write it, if every row is good. Without it: a preview.")
+    ] = False,
+    host: Annotated[
+        str | None, typer.Option(metavar="NAME", help="For rows that name no host.", show_default=False)
+    ] = None,
+    lines: Annotated[
+        str | None, typer.Option(metavar="2-40,57", help="Only the rows on these lines.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add many accounts: a preview names each row's fault; with --apply all are added, or none. Exit code 1: a preview with faults."""
+    from ops_lib.access import importing
+
+    data, chosen = _content(file), _ranges(lines)
+    with open_workspace() as workspace:
+        transaction = workspace.database.begin if apply else workspace.database.read
+        with transaction() as connection:
+            found = importing.preview(connection, data, subject=str(file), host=host, lines=chosen)
+            faults = found.count("fault")
+            if apply and not faults:
+                importing.apply(connection, found)
+    applied = apply and not faults
+    if as_json:
+        print_json(_import_as_json(found, file, applied))
+    else:
+        _show_import(found, applied)
+    if apply and faults:
+        fail(
+            f"{file}: {faults} of {len(found.rows)} rows have a fault, and nothing was written. To mend it: correct them, or choose the good rows with --lines."
+        )
+    if faults:
+        raise typer.Exit(1)
+
+
 @app.command("list")
 def list_accounts(
     host: Annotated[str | None, typer.Option(metavar="NAME", show_default=False)] = None,
@@ -248,3 +289,56 @@ def disable(account: WhoArgument, host: HostOption = None) -> None:
         accounts = Accounts(connection)
         changed = accounts.disable(accounts.one(account, host=host))
     typer.echo(f"account {changed.mailbox} is no longer kept in step")
+
+
+# ── importing ────────────────────────────────────────────────────────────────────────────────────────────────────────
+def _content(file: Path) -> bytes:
+    try:
+        return file.expanduser().read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", subject=str(file), fix="name a CSV file.") from None
+
+
+def _ranges(lines: str | None) -> list[range]:
+    """Lines as people name them: ``2-40,57``."""
+    found = []
+    for part in (lines or "").split(","):
+        first, _, last = (each.strip() for each in part.partition("-"))
+        if not part.strip():
+            continue
+        if not first.isdecimal() or (last and not last.isdecimal()) or int(last or first) < int(first):
+            raise InputError(f"{part.strip()} names no lines", subject="lines", fix="write them as 2-40,57.")
+        found.append(range(int(first), int(last or first) + 1))
+    return found
+
+
+def _import_as_json(found: Preview, file: Path, applied: bool) -> dict[str, Any]:
+    return {
+        "file": str(file),
+        "encoding": found.sheet.encoding,
+        "separator": found.sheet.separator,
+        "ignored_columns": list(found.sheet.ignored),
+        "rows": [asdict(row) for row in found.rows],
+        "counts": {outcome: found.count(outcome) for outcome in ("new", "exists", "fault")},
+        "applied": applied,
+    }
+
+
+def _show_import(found: Preview, applied: bool) -> None:
+    """The rows with faults first; of the good ones those that say something, and how many there are."""
+    told = sorted((row for row in found.rows if row.reason), key=lambda row: (row.outcome != "fault", row.line))
+    if told:
+        print_table(
+            ("line", "user", "mailbox", "host", "", "field", "why", "to mend it"),
+            [(r.line, r.user, r.mailbox, r.host, r.outcome, r.field, r.reason, r.fix) for r in told],
+            empty="",
+        )
+    if found.sheet.ignored:
+        say(f"note: columns that mean nothing here: {', '.join(found.sheet.ignored)}")
+    new, exists, faults = (found.count(outcome) for outcome in ("new", "exists", "fault"))
+    typer.echo(
+        f"{new} {'added' if applied else 'new'}, {exists} exist already, {faults} with a fault"
+        f" ({found.sheet.encoding}, separated by {found.sheet.separator})"
+    )
+    if not applied and not faults and new:
+        say("note: nothing was written yet; --apply writes it.")
