@@ -107,7 +107,9 @@ class WrongUrl(Unreachable):
 
 
 class SignInRefused(MailboxError):
-    """The server does not accept who we say we are."""
+    """The server does not accept who we say we are. ``is_of_password``: a password was looked at and refused; sending it again may lock the account."""
+
+    is_of_password = False
 
 
 class AccessRefused(MailboxError):

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from ops_lib.errors import MailboxError
+from ops_lib.errors import MailboxError, SignInRefused
 from ops_lib.model import Account, Host, Item, Kind, When, Window, Written
 
 STAMP_PROPERTY_SET = "8f6a1d0e-52c3-4b86-9f0a-d3b7c1e5a904"
@@ -132,8 +132,64 @@ class Mailbox(Protocol):
         """The series masters of the given occurrences, with body."""
 
 
-def open_mailbox(host: Host, account: Account, secret: Callable[[str], str], timeout_seconds: float = 120.0) -> Mailbox:
-    """The mailbox of an account, over the host's protocol. Nothing is sent yet; ``secret`` gives the value of a secret's reference."""
+class Tokens(Protocol):
+    """The bearer tokens of one sign-in, from any thread."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells this sign-in from every other, and holds no secret."""
+
+    @property
+    def signed_in_as(self) -> str:
+        """The mailbox that signed in; empty for an app."""
+
+    def token(self, subject: str) -> dict[str, Any]:
+        """``access_token`` and ``expires_in`` (seconds), with some life left. Raises `SignInRefused`, `Unreachable`, `ServerBusy`, `ServerFailed`."""
+
+    def new_token(self, subject: str) -> dict[str, Any]:
+        """The same, and not the one it gave before: that one was refused."""
+
+
+class Gate(Protocol):
+    """Keeps one user's password from being sent again after it was refused. `enter` is followed by one of the others."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells its memory from another's."""
+
+    def enter(self) -> None:
+        """Begin to try the password. Waits while another process tries it; raises `SignInRefused` where it was refused before."""
+
+    def accepted(self) -> None:
+        """The server took it."""
+
+    def refused(self, error: SignInRefused) -> None:
+        """The server did not: it is not to be sent again until it is another one."""
+
+    def left(self) -> None:
+        """There was no verdict."""
+
+
+class SignIns(Protocol):
+    """Who signs in for an account, and how that stands."""
+
+    def tokens(self, host: Host, account: Account) -> Tokens:
+        """The tokens to use for the account. Raises `SignInRefused` where nobody has signed in."""
+
+    def gate(self, host: Host, user: str, password: str) -> Gate: ...
+
+
+def open_mailbox(
+    host: Host,
+    account: Account,
+    secret: Callable[[str], str],
+    timeout_seconds: float = 120.0,
+    sign_ins: SignIns | None = None,
+) -> Mailbox:
+    """The mailbox of an account, over the host's protocol. Nothing is sent yet; ``secret`` gives the value of a secret's reference.
+
+    Without ``sign_ins`` nobody remembers a refused password, and only an app can sign in with OAuth. `Workspace.open_mailbox` gives it.
+    """
     from ops_lib.mailbox.ews.mailbox import EwsMailbox
 
-    return EwsMailbox(host, account, secret, timeout_seconds)
+    return EwsMailbox(host, account, secret, timeout_seconds, sign_ins)

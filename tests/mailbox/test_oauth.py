@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import trustme
 
+from ops_lib.diagnosis.sign_in_errors import AADSTS
 from ops_lib.errors import InputError, MailboxError, ServerBusy, ServerFailed, SignInRefused, Unreachable
 from ops_lib.mailbox.ews import oauth
-from ops_lib.mailbox.ews.oauth import AADSTS, MsalCredentials, TokenSource, refusal, source_of
+from ops_lib.mailbox.ews.oauth import MsalCredentials, TokenSource, refusal, source_of
 from ops_lib.mailbox.ews.transport import close_connections
 from ops_lib.model import Host, Kind
 from tests.mailbox.stub import Asked, Reply, Stub, sync_page
@@ -180,7 +181,7 @@ def test_each_refusal_is_explained(number: str) -> None:
     )
     assert type(error) is SignInRefused
     assert error.response_code == f"AADSTS{number}"
-    assert AADSTS[number][0] in str(error)
+    assert AADSTS[number].meaning in str(error)
     assert error.fix.endswith(".")
 
 
@@ -214,7 +215,7 @@ def test_a_wrong_secret_reaches_nobodys_mailbox(world: World, sign_in: Open) -> 
     mailbox = sign_in()
     error = failing(mailbox)
     assert (type(error), error.response_code) == (SignInRefused, "AADSTS7000215")
-    assert "secret's value" in error.fix
+    assert "column Value" in error.fix
     assert (world.seen, mailbox.requests) == ([], 0)
     world.refuse = None
     assert mailbox.changes(Kind.EVENT).sync_state == "s1"
@@ -282,7 +283,8 @@ def test_one_registration_on_several_hosts_is_one_source() -> None:
 )
 def test_where_the_directory_is(host: Host, authority: str, overridden: bool) -> None:
     """Microsoft's directory unless the host names another; one that is named whole is taken whole."""
-    assert source_of(host, "s")._options[:2] == (authority, overridden)
+    app = source_of(host, "s")._app
+    assert (app.authority, app.overridden) == (authority, overridden)
 
 
 def test_a_directory_without_tls_is_refused() -> None:

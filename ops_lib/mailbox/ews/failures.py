@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ops_lib.diagnosis import sign_in_errors
 from ops_lib.errors import (
     AccessRefused,
     ItemConflict,
@@ -340,22 +341,22 @@ def _unauthorized(headers: Mapping[str, str], body: bytes, *, subject: str, auth
         {scheme for scheme in ("Basic", "NTLM", "Negotiate", "Bearer") if scheme.lower() in offered.lower()}
     )
     wanted = {"basic": "Basic", "ntlm": "NTLM"}.get(auth, "Bearer" if auth.startswith("oauth") else "")
-    fix = "check the user name and the secret of the host."
+    case, message, is_of_password = "password", "", auth in ("basic", "ntlm")
     if b"currently locked out" in body:
-        message, fix = (
-            "the account is locked out",
-            "unlock the account in the directory, then enter the right password.",
-        )
+        case = "locked"
     elif schemes and wanted and wanted not in schemes:
+        case, is_of_password = "scheme", False
         message = f"the server does not take {wanted} (it offers {', '.join(schemes)})"
-        fix = f"set the host's sign-in to one of: {', '.join(schemes)}."
     elif wanted == "Bearer":
+        case = "app" if auth == "oauth-app" else "user"
         reason = scrubbed(headers.get("x-ms-diagnostics", "")) or scrubbed(headers.get("WWW-Authenticate", ""))
         message = "the server does not accept the token" + (f" ({reason})" if reason else "")
-        fix = "check tenant id, client id and the app's permission full_access_as_app."
-    else:
-        message = "the server does not accept user name and password"
-    return SignInRefused(message, subject=subject, response_code="HTTP 401", fix=fix, http_status=401)
+    known = sign_in_errors.SERVER[f"HTTP 401 {case}"]
+    error = SignInRefused(
+        message or known.meaning, subject=subject, response_code="HTTP 401", fix=known.fix, http_status=401
+    )
+    error.is_of_password = is_of_password
+    return error
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float:

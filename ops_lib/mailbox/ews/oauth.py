@@ -3,79 +3,175 @@
 exchangelib would fetch tokens itself from one fixed address, spin for ever on an expired one, lose its only session when a refresh raises,
 and go on sending an old token after a new one was set. Here the token is looked at before every request and replaced in place.
 
+Errors leave this module without what they came from: the frames of MSAL and requests hold secrets and tokens.
+
 Source: MSAL Python; the directory's *authentication error codes*.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from exchangelib import OAuth2AuthorizationCodeCredentials
 from oauthlib.oauth2 import OAuth2Token
 
+from ops_lib.diagnosis import sign_in_errors
 from ops_lib.errors import InputError, MailboxError, ServerBusy, ServerFailed, SignInRefused, Unreachable
+from ops_lib.mailbox import Tokens
 from ops_lib.mailbox.ews import failures
+from ops_lib.mailbox.ews.certificates import credential
 from ops_lib.model import Host
 
-SCOPES = ["https://outlook.office365.com/.default"]
+T = TypeVar("T")
+
+RESOURCE = "https://outlook.office365.com"
+OTHER_CLOUDS = frozenset({"outlook.office365.us", "outlook-dod.office365.us", "partner.outlook.cn"})
+SCOPES = [f"{RESOURCE}/.default"]
 PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
 TOKEN_TIMEOUT_SECONDS = 30.0
-EARLY_SECONDS = 60.0
-"""A token with less than this left is replaced before it is used. MSAL itself replaces from five minutes on."""
+WHOLE_TIMEOUT_SECONDS = 45.0
+"""How long one question to the directory may take in all, however slowly it drips."""
 
-AADSTS: dict[str, tuple[str, str]] = {
-    "50011": ("the reply address is not registered", "the app's owner adds the exact redirect URI."),
-    "50034": ("the user is not in this tenant", "check the user name and the tenant id."),
-    "50053": ("the account is locked, or the sign-in comes from an address known for attacks", "an administrator looks at the sign-in log."),
-    "50055": ("the password has expired", "the user sets a new password."),
-    "50057": ("the user is disabled", "an administrator enables the user."),
-    "50058": ("nobody is signed in", "sign in again."),
-    "50076": ("a second factor is asked for", "sign in again, in a browser."),
-    "50079": ("the user must register a second factor", "the user registers one, then signs in again."),
-    "50105": ("the user is not assigned to the app", "an administrator assigns the user."),
-    "50126": ("user name or password is wrong", "enter the right ones."),
-    "50173": ("the grant was withdrawn, for example by a new password", "sign in again."),
-    "50194": ("the app belongs to one tenant and was asked for at the common address", "enter the tenant id."),
-    "53000": ("the device does not meet the tenant's policy", "an administrator looks at Conditional Access."),
-    "53001": ("the device is not joined to the domain", "an administrator looks at Conditional Access."),
-    "53003": ("Conditional Access blocks the sign-in", "an administrator looks at the policy named in the sign-in log."),
-    "530032": ("the tenant's security policy blocks the sign-in", "an administrator looks at the policy."),
-    "530035": ("the tenant's security defaults block the sign-in", "an administrator looks at the policy."),
-    "65001": ("nobody has consented to the app's permissions", "an administrator grants consent."),
-    "65004": ("the user declined", "sign in again and accept."),
-    "90094": ("an administrator must consent", "an administrator grants consent."),
-    "650056": ("the app's registration is incomplete", "the app's owner checks its API permissions."),
-    "650057": ("the app does not ask for this resource", "the app's owner adds the permission Office 365 Exchange Online."),
-    "500011": ("the tenant does not know the resource", "check the tenant id."),
-    "70008": ("the sign-in has expired", "sign in again."),
-    "700082": ("the sign-in has expired because it was not used", "sign in again."),
-    "70043": ("the tenant asks to sign in more often", "sign in again."),
-    "70011": ("the scope is not valid", "the app's owner checks its API permissions."),
-    "700016": ("the tenant does not know this app", "check client id and tenant id."),
-    "700025": ("the app is a public one and was given a secret", "register the app as a confidential client."),
-    "700027": ("the certificate's signature is not valid", "check the certificate and its thumbprint."),
-    "7000112": ("the app is disabled in the tenant", "an administrator enables the enterprise application."),
-    "7000215": ("the client secret is wrong; often the secret's ID was entered in place of its value", "enter the secret's value."),
-    "7000218": ("a secret is missing", "enter the client secret."),
-    "7000222": ("the client secret has expired", "the app's owner makes a new secret; enter its value."),
-    "90002": ("there is no such tenant", "check the tenant id."),
-    "9001023": ("this sign-in needs the tenant's own address", "enter the tenant id."),
-    "54005": ("the sign-in's code was used before", "sign in again."),
-}  # fmt: skip
+EARLY_SECONDS = 60.0
+"""A token with less than this left is replaced before it is used."""
+
+SPARE_SECONDS = 10.0
+"""A token with more than this left is still used where the directory cannot be asked for another one now."""
+
+UNREACHABLE_CODE = "sign-in address unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An app registration in one tenant, and how to ask the directory in its name. An empty ``secret``: a public client."""
+
+    authority: str
+    overridden: bool
+    client_id: str
+    secret: str = field(repr=False)
+    ca_bundle: str = ""
+    resource: str = RESOURCE
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells it from any other, without its secret."""
+        return (self.authority, self.client_id, fingerprint(self.secret), self.ca_bundle, self.resource)
+
+    def client(self, cache: Any = None) -> Any:
+        """MSAL's client for it. Asks the directory for its addresses: within `asked` only."""
+        import msal
+
+        session = requests.Session()
+        if self.ca_bundle:
+            session.trust_env = False  # the environment's bundle would win over this one
+            session.verify = self.ca_bundle
+        options = {
+            "authority": self.authority,
+            "instance_discovery": False if self.overridden else None,
+            "http_client": _Bounded(session),
+            "token_cache": cache,
+        }
+        if not self.secret:
+            return msal.PublicClientApplication(self.client_id, **options)
+        return msal.ConfidentialClientApplication(self.client_id, client_credential=credential(self.secret), **options)
+
+
+def app_of(host: Host, secret: str) -> App:
+    """The app registration of a host. **Raises** `InputError` for what is missing."""
+    if not host.client_id or (not secret and host.auth == "oauth-app"):
+        raise InputError("the app's client id and secret are needed", subject=f"host {host.name}", fix="enter both.")
+    base = (host.authority or PUBLIC_AUTHORITY).rstrip("/")
+    authority = base if base.count("/") > 2 or not host.tenant_id else f"{base}/{host.tenant_id}"
+    if not authority.startswith("https://") or authority.count("/") < 3:
+        raise InputError(
+            "the directory's address is not complete", subject=f"host {host.name}", fix="enter the tenant id."
+        )
+    server = urlsplit(host.url).hostname or ""
+    return App(
+        authority=authority,
+        overridden=bool(host.authority),
+        client_id=host.client_id,
+        secret=secret,
+        ca_bundle=host.ca_bundle if host.authority else "",
+        resource=f"https://{server}" if server in OTHER_CLOUDS else RESOURCE,
+    )
+
+
+_salt = os.urandom(16)
+
+
+def fingerprint(secret: str) -> str:
+    """What tells secrets apart within this process, and is worth nothing outside."""
+    return hashlib.blake2b(secret.encode(), key=_salt, digest_size=16).hexdigest() if secret else ""
+
+
+def asked(app: App, subject: str, question: Callable[[], T]) -> T:
+    """What the directory answers through MSAL. **Raises** `Unreachable`, `ServerFailed`, `SignInRefused` for what MSAL raises."""
+    from msal.exceptions import MsalServiceError
+
+    error: Exception
+    try:
+        return question()
+    except MsalServiceError as exception:
+        error = ServerFailed(
+            "the directory failed to give a token", subject=subject,
+            response_code=shown(str(exception), app.secret), fix="nothing: the next cycle tries again.",
+        )  # fmt: skip
+    except requests.RequestException:
+        error = Unreachable(
+            f"the directory at {app.authority} cannot be reached, or does not answer in time", subject=subject,
+            response_code=UNREACHABLE_CODE, fix="check the host's authority, the name service, the firewall and the CA bundle.",
+        )  # fmt: skip
+    except ValueError as exception:
+        error = SignInRefused(
+            f"the directory does not know this tenant: {shown(str(exception), app.secret)}",
+            subject=subject,
+            fix="check the tenant id.",
+        )
+    raise error
+
+
+def shown(said: str, secret: str) -> str:
+    """What the directory said as it may be shown; a directory that repeats the secret is not repeated."""
+    return failures.scrubbed(said.replace(secret, "…") if secret else said)
+
+
+class Store(Protocol):
+    """Where a token cache outlives the process, and who may write it now."""
+
+    def held(self) -> AbstractContextManager[None]: ...
+    def load(self) -> str | None: ...
+    def save(self, cache: str) -> None: ...
 
 
 class TokenSource:
-    """The tokens of one app in one tenant. MSAL's cache is inside; used by every mailbox of the host, from any thread."""
+    """The tokens of one app in one tenant. MSAL's cache is inside; used by every mailbox of the host, from any thread.
 
-    def __init__(self, *, authority: str, overridden: bool, client_id: str, secret: str, ca_bundle: str) -> None:
-        self._options = (authority, overridden, client_id, secret, ca_bundle)
+    With a ``store``, processes share them too.
+    """
+
+    signed_in_as = ""
+
+    def __init__(self, app: App, store: Store | None = None) -> None:
+        self._app = app
+        self._store = store
         self._lock = threading.Lock()
-        self._app: Any = None
+        self._client: Any = None
+        self._cache: Any = None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self._app.key
 
     def token(self, subject: str) -> dict[str, Any]:
         """A token with some life left, as MSAL gives it. Raises `SignInRefused`, `Unreachable`, `ServerBusy`, `ServerFailed`."""
@@ -86,125 +182,126 @@ class TokenSource:
         return self._ask(subject, forget=True)
 
     def _ask(self, subject: str, *, forget: bool = False) -> dict[str, Any]:
-        import msal
-        from msal.exceptions import MsalServiceError
-
-        try:
-            with self._lock:
-                app = self._app = self._app or self._new_app(msal)
-                if forget:
-                    app.remove_tokens_for_client()
-                answer: dict[str, Any] = app.acquire_token_for_client(SCOPES)
-        except MsalServiceError as error:
-            raise ServerFailed(
-                "the directory failed to give a token", subject=subject, response_code=failures.scrubbed(str(error)),
-                fix="nothing: the next cycle tries again.",
-            ) from None  # fmt: skip
-        except requests.RequestException:
-            raise Unreachable(
-                f"the directory at {self._options[0]} cannot be reached", subject=subject,
-                fix="check the host's authority, the name service, the firewall and the CA bundle.",
-            ) from None  # fmt: skip
-        except ValueError as error:
-            raise SignInRefused(
-                f"the directory does not know this tenant: {failures.scrubbed(str(error))}",
-                subject=subject,
-                fix="check the tenant id.",
-            ) from None
+        with self._lock, self._store.held() if self._store is not None else nullcontext():
+            answer = asked(self._app, subject, lambda: self._answer(forget))
         if "access_token" not in answer:
-            raise refusal(answer, subject)
+            raise refusal(answer, subject, self._app.secret)
         return answer
 
-    def _new_app(self, msal: Any) -> Any:
-        authority, overridden, client_id, secret, ca_bundle = self._options
-        session = requests.Session()
-        if ca_bundle:
-            session.trust_env = False  # the environment's bundle would win over this one
-            session.verify = ca_bundle
-        return msal.ConfidentialClientApplication(
-            client_id,
-            client_credential=secret,
-            authority=authority,
-            instance_discovery=False if overridden else None,
-            http_client=_WithTimeout(session),
-        )
+    def _answer(self, forget: bool) -> dict[str, Any]:
+        import msal
+
+        if self._client is None:
+            cache = msal.SerializableTokenCache()
+            self._client = self._app.client(cache)
+            self._cache = cache
+        kept = self._store.load() if self._store is not None else None
+        if kept:
+            self._cache.deserialize(kept)
+        if forget:
+            self._client.remove_tokens_for_client()
+        answer: dict[str, Any] = self._client.acquire_token_for_client([f"{self._app.resource}/.default"])
+        if self._store is not None and self._cache.has_state_changed and "access_token" in answer:
+            self._store.save(self._cache.serialize())
+        return answer
 
 
-class _WithTimeout:
-    """The HTTP client MSAL uses: a session that does not wait for ever."""
+class _Bounded:
+    """The HTTP client MSAL uses: no question takes longer than `WHOLE_TIMEOUT_SECONDS`, redirects are not followed with a secret."""
 
     def __init__(self, session: requests.Session) -> None:
         self._session = session
 
     def post(self, url: str, **options: Any) -> requests.Response:
-        return self._session.post(url, timeout=TOKEN_TIMEOUT_SECONDS, **options)
+        return self._within_time(lambda: self._session.post(url, **self._bounds(options)))
 
     def get(self, url: str, **options: Any) -> requests.Response:
-        return self._session.get(url, timeout=TOKEN_TIMEOUT_SECONDS, **options)
+        return self._within_time(lambda: self._session.get(url, **self._bounds(options)))
 
     def close(self) -> None:
         self._session.close()
 
+    @staticmethod
+    def _bounds(options: dict[str, Any]) -> dict[str, Any]:
+        return {"timeout": TOKEN_TIMEOUT_SECONDS, "allow_redirects": False} | options
 
-def refusal(answer: dict[str, Any], subject: str) -> MailboxError:
+    @staticmethod
+    def _within_time(ask: Callable[[], requests.Response]) -> requests.Response:
+        """A time limit of requests is for each piece of an answer; one that drips never exceeds it. So the whole is waited for beside it."""
+        found: list[requests.Response] = []
+        failed: list[Exception] = []
+
+        def run() -> None:
+            try:
+                found.append(ask())
+            except Exception as exception:  # noqa: BLE001 - raised again in the thread that waits
+                failed.append(exception)
+
+        asking = threading.Thread(target=run, daemon=True, name="token")
+        asking.start()
+        asking.join(WHOLE_TIMEOUT_SECONDS)
+        if failed:
+            raise failed[0]
+        if not found:
+            raise requests.ReadTimeout("the directory did not answer in time")
+        return found[0]
+
+
+def refusal(answer: dict[str, Any], subject: str, secret: str = "") -> MailboxError:
     """What a refused token means. The AADSTS code is kept verbatim; whether to try again follows the OAuth error, not the code."""
     said = str(answer.get("error_description", ""))
     found = re.search(r"AADSTS(\d+)", said)
     number = found.group(1) if found else str((answer.get("error_codes") or [""])[0])
-    code = f"AADSTS{number}" if number else str(answer.get("error", "no token"))
-    meaning, fix = AADSTS.get(
-        number, ("the directory gives no token", "look the code up at https://login.microsoftonline.com/error.")
-    )
-    if answer.get("error") in ("temporarily_unavailable", "server_error"):
+    error = str(answer.get("error", "") or "")
+    code = f"AADSTS{number}" if number else shown(error, secret) or "no token"
+    if error in sign_in_errors.LATER:
         return ServerBusy("the directory asks to try again later", subject=subject, response_code=code)
-    excerpt = failures.scrubbed(said)
-    message = meaning if number in AADSTS or not excerpt else f'{meaning}; it says: "{excerpt}"'
-    return SignInRefused(message, subject=subject, response_code=code, fix=fix)
+    known = sign_in_errors.of_answer(number, error)
+    excerpt = shown(said, secret)
+    message = (
+        known.meaning if number in sign_in_errors.AADSTS or not excerpt else f'{known.meaning}; it says: "{excerpt}"'
+    )
+    return SignInRefused(message, subject=subject, response_code=code, fix=known.fix)
 
 
-_sources: dict[tuple[str, str, str, str], TokenSource] = {}
+_sources: dict[tuple[str, ...], TokenSource] = {}
 _sources_lock = threading.Lock()
 
 
 def source_of(host: Host, secret: str) -> TokenSource:
     """The token source of a host's app: one per authority, client and secret, whatever host it is entered on."""
-    if not host.client_id or not secret:
-        raise InputError("the app's client id and secret are needed", subject=f"host {host.name}", fix="enter both.")
-    base = (host.authority or PUBLIC_AUTHORITY).rstrip("/")
-    authority = base if base.count("/") > 2 or not host.tenant_id else f"{base}/{host.tenant_id}"
-    if not authority.startswith("https://") or authority.count("/") < 3:
-        raise InputError(
-            "the directory's address is not complete", subject=f"host {host.name}", fix="enter the tenant id."
-        )
-    key = (authority, host.client_id, secret, host.ca_bundle)
+    app = app_of(host, secret)
     with _sources_lock:
-        if key not in _sources:
-            _sources[key] = TokenSource(
-                authority=authority,
-                overridden=bool(host.authority),
-                client_id=host.client_id,
-                secret=secret,
-                ca_bundle=host.ca_bundle if host.authority else "",
-            )
-        return _sources[key]
+        return _sources.setdefault(app.key, TokenSource(app))
 
 
 class MsalCredentials(OAuth2AuthorizationCodeCredentials):  # type: ignore[misc]
     """exchangelib's credentials with a token from somewhere else. No client id and secret are given: it then refreshes nothing itself."""
 
-    def __init__(self, source: TokenSource, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, source: Tokens, clock: Callable[[], float] = time.time) -> None:
         self._source = source
         self._clock = clock
         super().__init__(
             access_token=OAuth2Token({"access_token": "none yet", "token_type": "Bearer", "expires_at": 0})
         )
 
+    @property
+    def signed_in_as(self) -> str:
+        return self._source.signed_in_as
+
     def make_current(self, subject: str) -> None:
         """Have a token with some life left on every session. Raises what `TokenSource.token` raises, before a session is taken."""
         with self.lock:
-            if self.access_token["expires_at"] - self._clock() > EARLY_SECONDS:
+            left = self.access_token["expires_at"] - self._clock()
+            if left > EARLY_SECONDS:
                 return
-            self._put(self._source.token(subject))
+            try:
+                token = self._source.token(subject)
+            except MailboxError as error:
+                if not error.transient or left < SPARE_SECONDS:
+                    raise
+                return  # the directory is away for a moment, and this token still serves
+            self._put(token)
 
     def replace(self, subject: str) -> bool:
         """Get another token than the one the server refused; False where the directory gives the same again."""

@@ -39,10 +39,12 @@ from oauthlib.oauth2 import OAuth2Error, TokenExpiredError
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError
 
-from ops_lib.errors import AnswerLost, InputError, MailboxError, ServerFailed, SignInRefused, Unreachable
+from ops_lib.errors import AnswerLost, InputError, MailboxError, ServerFailed, SignInRefused, Unreachable, WrongUrl
+from ops_lib.mailbox import SignIns
 from ops_lib.mailbox.ews import failures
 from ops_lib.mailbox.ews.answers import Answer
-from ops_lib.mailbox.ews.oauth import MsalCredentials, source_of
+from ops_lib.mailbox.ews.door import Door, OpenGate
+from ops_lib.mailbox.ews.oauth import MsalCredentials, fingerprint, source_of
 from ops_lib.model import Account, Host
 
 CONNECT_TIMEOUT_SECONDS = 20.0
@@ -102,8 +104,9 @@ class _Protocol(BaseProtocol):  # type: ignore[misc]
     SESSION_POOLSIZE = SESSIONS_PER_HOST
     USERAGENT = "syncops"
 
-    def __init__(self, config: Configuration, ca_bundle: str) -> None:
+    def __init__(self, config: Configuration, ca_bundle: str, door: Door) -> None:
         self.ca_bundle = ca_bundle
+        self.door = door
         super().__init__(config)
 
     @property
@@ -163,7 +166,12 @@ class Transport:
     """The way to one mailbox. ``requests`` counts what was sent, ``bytes_received`` the bodies' bytes on the wire."""
 
     def __init__(
-        self, host: Host, account: Account, secret: Callable[[str], str], timeout_seconds: float = 120.0
+        self,
+        host: Host,
+        account: Account,
+        secret: Callable[[str], str],
+        timeout_seconds: float = 120.0,
+        sign_ins: SignIns | None = None,
     ) -> None:
         self.address = account.mailbox or account.user_email
         self.host = host
@@ -187,8 +195,15 @@ class Transport:
             )
         build, api_version = VERSIONS[host.version]
         version = Version(build=build, api_version=api_version)
-        self._protocol = _protocol_for(host, account, secret, version)
-        seat = _Seat(self._protocol, _access_type(host, account), Identity(primary_smtp_address=self.address), version)
+        self._protocol = _protocol_for(host, account, secret, version, sign_ins)
+        credentials = self._protocol.credentials
+        signed_in_as = credentials.signed_in_as if isinstance(credentials, MsalCredentials) else host.service_user
+        seat = _Seat(
+            self._protocol,
+            _access_type(host, account, signed_in_as),
+            Identity(primary_smtp_address=self.address),
+            version,
+        )
         timeout = (min(CONNECT_TIMEOUT_SECONDS, timeout_seconds), timeout_seconds)
         self._service = _Post(account=seat, timeout=timeout)
 
@@ -199,7 +214,7 @@ class Transport:
         """
         credentials = self._protocol.credentials
         if not isinstance(credentials, MsalCredentials):
-            return self._post_once(payload)
+            return self._protocol.door.through(lambda: self._post_once(payload), self.address)
         credentials.make_current(self.address)
         try:
             return self._post_once(payload)
@@ -210,17 +225,18 @@ class Transport:
             return self._post_once(payload)
 
     def _post_once(self, payload: etree._Element) -> Answer:
+        response, error = None, None
         try:
             response = self._service.post(payload)
-        except MailboxError:
-            self.requests += 1  # an answer, if not the one wanted
-            raise
+        except MailboxError as exception:
+            error = exception.with_traceback(None)  # an answer, if not the one wanted
         except Exception as exception:  # noqa: BLE001 what is not known is raised again in there
             error = self._error_of(exception)
-            if not isinstance(error, Unreachable):
-                self.requests += 1
-            raise error from None
-        self.requests += 1
+        if error is None or not isinstance(error, Unreachable) or isinstance(error, WrongUrl):
+            self.requests += 1
+        if response is None:
+            # From out here: the frames it came through hold headers with passwords and tokens.
+            raise error or AnswerLost("there is no answer", subject=self.address, fix=_LOST_FIX)
         content = response.content
         size = response.headers.get("Content-Length", "")
         self.bytes_received += int(size) if size.isdigit() else len(content)
@@ -275,65 +291,59 @@ def is_soap(content: bytes) -> bool:
     return start.startswith(b"<") and (b"Envelope" in start) and (b"<html" not in start.lower())
 
 
-def _access_type(host: Host, account: Account) -> str:
-    """Impersonation names the mailbox in the header; the impersonation account's own mailbox needs none, except for an app."""
+def _access_type(host: Host, account: Account, signed_in_as: str) -> str:
+    """Impersonation names the mailbox in the header; whoever signed in needs none for their own, except an app, which has none."""
     if host.access != "impersonation":
         return str(DELEGATE)
-    own = account.is_impersonation_account or account.mailbox.lower() == host.service_user.lower()
+    own = account.is_impersonation_account or account.mailbox.lower() == signed_in_as.lower()
     return str(DELEGATE if own and host.auth != "oauth-app" else IMPERSONATION)
 
 
-_protocols: dict[tuple[str, ...], _Protocol] = {}
+_protocols: dict[tuple[Any, ...], _Protocol] = {}
 _protocols_lock = threading.Lock()
 
 
-def _protocol_for(host: Host, account: Account, secret: Callable[[str], str], version: Version) -> _Protocol:
+def _protocol_for(
+    host: Host, account: Account, secret: Callable[[str], str], version: Version, sign_ins: SignIns | None
+) -> _Protocol:
     """The sessions that all mailboxes with this host and sign-in share; made when first asked for."""
-    own_sign_in = host.access == "direct" and host.auth != "oauth-app"
-    user = account.user_email if own_sign_in else host.service_user
-    value = secret(account.secret if own_sign_in else host.secret)
-    key = (
-        host.url,
-        host.auth,
-        user,
-        value,
-        host.tenant_id,
-        host.client_id,
-        host.authority,
-        host.ca_bundle,
-        host.version,
-    )
+    if host.auth in ("basic", "ntlm"):
+        own_sign_in = host.access == "direct"
+        user = account.user_email if own_sign_in else host.service_user
+        if not user:
+            raise InputError("no user name to sign in with", subject=f"host {host.name}", fix="enter the service user.")
+        password = secret(account.secret if own_sign_in else host.secret)
+        gate = sign_ins.gate(host, user, password) if sign_ins is not None else OpenGate()
+        key: tuple[Any, ...] = (user, fingerprint(password), *gate.key)
+        sign_in: dict[str, Any] = {
+            "auth_type": BASIC if host.auth == "basic" else NTLM,
+            "credentials": Credentials(user, password),
+        }
+        door = Door(gate)
+    else:
+        if sign_ins is None and host.auth != "oauth-app":
+            raise InputError(
+                f"signing in with '{host.auth}' needs somebody to sign in first",
+                subject=f"host {host.name}",
+                fix="syncops signin does that, in the workspace.",
+            )
+        if not host.url.lower().startswith("https://"):
+            raise InputError(
+                "a token must not travel without TLS", subject=f"host {host.name}", fix="enter the host's https URL."
+            )
+        tokens = sign_ins.tokens(host, account) if sign_ins is not None else source_of(host, secret(host.secret))
+        key, sign_in, door = tokens.key, {"auth_type": OAUTH2, "credentials": MsalCredentials(tokens)}, Door(OpenGate())
+    key = (host.url, host.auth, host.ca_bundle, host.version, *key)
     with _protocols_lock:
         if key not in _protocols:
-            options = {
-                "service_endpoint": host.url,
-                "version": version,
-                "retry_policy": _NoRetry(f"host {host.name}", host.auth),
-                "max_connections": SESSIONS_PER_HOST,
-            }
-            if host.auth in ("basic", "ntlm"):
-                if not user:
-                    raise InputError(
-                        "no user name to sign in with", subject=f"host {host.name}", fix="enter the service user."
-                    )
-                options |= {
-                    "auth_type": BASIC if host.auth == "basic" else NTLM,
-                    "credentials": Credentials(user, value),
-                }
-            elif host.auth == "oauth-app":
-                if not host.url.lower().startswith("https://"):
-                    raise InputError(
-                        "a token must not travel without TLS",
-                        subject=f"host {host.name}",
-                        fix="enter the host's https URL.",
-                    )
-                options |= {"auth_type": OAUTH2, "credentials": MsalCredentials(source_of(host, value))}
-            else:
-                raise InputError(
-                    f"signing in with '{host.auth}' needs somebody to sign in first", subject=f"host {host.name}",
-                    fix="use oauth-app, ntlm or basic.",
-                )  # fmt: skip
-            _protocols[key] = _Protocol(Configuration(**options), host.ca_bundle)
+            configuration = Configuration(
+                service_endpoint=host.url,
+                version=version,
+                retry_policy=_NoRetry(f"host {host.name}", host.auth),
+                max_connections=SESSIONS_PER_HOST,
+                **sign_in,
+            )
+            _protocols[key] = _Protocol(configuration, host.ca_bundle, door)
         return _protocols[key]
 
 
