@@ -11,35 +11,33 @@ Tests use these functions to be "somebody at Outlook"; the EWS face uses them fo
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from ops_lib.errors import InputError
 
 from . import post, series
-from .items import Attachment, Item, Override, Values
+from .items import Item, Values
 from .mailboxes import Folder, Mailbox
+from .meeting_events import (
+    ATTENDEES,
+    CANCELED,
+    CARRIED,
+    ORPHAN_OF,
+    TIMES,
+    event_with,
+    exceptions_of,
+    is_organised_by,
+    mark_cancelled,
+    note,
+    people,
+    place,
+    state_of,
+)
 from .values import Body, Person
 
-if TYPE_CHECKING:
-    pass
-
-ATTENDEES = ("calendar:RequiredAttendees", "calendar:OptionalAttendees", "calendar:Resources")
-#: what an invitation says and an attendee's event takes over
-_CARRIED = (
-    "item:Subject", "item:Body", "item:Sensitivity", "item:Importance", "calendar:UID", "calendar:Start", "calendar:End",
-    "calendar:StartTimeZone", "calendar:EndTimeZone", "calendar:IsAllDayEvent", "calendar:Location", "calendar:Recurrence",
-    "calendar:Organizer", "calendar:AppointmentSequenceNumber", "calendar:IsResponseRequested",
-    "calendar:AllowNewTimeProposal", "calendar:IsOnlineMeeting",
-)  # fmt: skip
-_TIMES = ("calendar:Start", "calendar:End", "calendar:Recurrence", "calendar:StartTimeZone", "calendar:IsAllDayEvent")
 _ANSWERS = {"Accept": ("Accepted", "Pos"), "Tentative": ("Tentative", "Tent"), "Decline": ("Declined", "Neg")}
-#: an event of somebody who was asked to one occurrence only: which one it is
-ORPHAN_OF = "calendar:RecurrenceId"
-CANCELED = "Canceled: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +46,6 @@ class Proposal:
 
     start: datetime
     end: datetime
-
-
-def people(values: Mapping[str, object]) -> list[Person]:
-    """Everybody an event's invitations go to."""
-    found: list[Person] = []
-    for uri in ATTENDEES:
-        part = values.get(uri)
-        found += part if isinstance(part, list) else []
-    return found
-
-
-def is_organised_by(mailbox: Mailbox, values: Mapping[str, object]) -> bool:
-    """Whether the mailbox's own user called the event."""
-    organizer = values.get("calendar:Organizer")
-    return not isinstance(organizer, Person) or mailbox.organisation.primary(organizer.address) == mailbox.address
-
-
-def state_of(item: Item, original_start: datetime | None = None) -> Values:
-    """The values of an event, or of one occurrence of a series."""
-    return item.values if original_start is None else series.occurrence_at(item, original_start).values
 
 
 # what the organiser does
@@ -81,7 +59,7 @@ def invite(item: Item, original_start: datetime | None = None, *, by: str = "") 
 def change(item: Item, values: Values, original_start: datetime | None = None, *, by: str = "") -> None:
     """Change a meeting, or one of its occurrences, and tell everybody: who is new is invited, who is gone is told so."""
     organisation, before = item.mailbox.organisation, state_of(item, original_start)
-    if {*values} & {*_TIMES}:
+    if {*values} & {*TIMES}:
         values = {
             **values,
             "calendar:AppointmentSequenceNumber": (before.get("calendar:AppointmentSequenceNumber") or 0) + 1,
@@ -117,7 +95,7 @@ def send_requests(
     guests = _guests(box, to)
     if not guests:
         return
-    _note(item, original_start, {"calendar:MeetingRequestWasSent": True}, by)
+    note(item, original_start, {"calendar:MeetingRequestWasSent": True}, by)
     values = state_of(item, original_start)
     letter = _letter("MeetingRequest", item, values, guests, original_start)
     recurs = values.get("calendar:Recurrence") is not None
@@ -137,9 +115,9 @@ def send_requests(
     }
 
     def arriving(mailbox: Mailbox, theirs: Values) -> None:
-        exceptions = _exceptions(item) if original_start is None else {}
+        exceptions = exceptions_of(item) if original_start is None else {}
         deleted = item.deleted if original_start is None else set()
-        placed = _place(mailbox, theirs, original_start, exceptions, deleted, item.attachments)
+        placed = place(mailbox, theirs, original_start, exceptions, deleted, item.attachments)
         theirs["meeting:AssociatedCalendarItemId"] = placed
 
     post.send(organisation, letter, by=by or box.address, copy_in=_sent(box, save_copy), arriving=arriving)
@@ -159,14 +137,14 @@ def send_updates(
     values = state_of(item, original_start)
     old = {one.address.lower(): one for one in people(before)}
     new = {one.address.lower(): one for one in people(values)}
-    moved = any(before.get(uri) != values.get(uri) for uri in _TIMES)
+    moved = any(before.get(uri) != values.get(uri) for uri in TIMES)
     if everybody and moved:
         reset = {
             uri: [_unanswered(one) if one.address.lower() in old else one for one in values[uri]]
             for uri in ATTENDEES
             if values.get(uri)
         }
-        _note(item, original_start, reset, by)
+        note(item, original_start, reset, by)
     gone = [one for address, one in old.items() if address not in new]
     send_cancellations(item, gone, original_start, by=by, save_copy=save_copy)
     kept = [one for address, one in new.items() if address in old]
@@ -198,7 +176,7 @@ def send_cancellations(
         letter.values["item:Body"] = body
 
     def arriving(mailbox: Mailbox, theirs: Values) -> None:
-        marked = _mark_cancelled(mailbox, theirs["calendar:UID"], sequence, original_start)
+        marked = mark_cancelled(mailbox, theirs["calendar:UID"], sequence, original_start)
         if marked:
             theirs["meeting:AssociatedCalendarItemId"] = marked
 
@@ -239,7 +217,7 @@ def answer(
         "calendar:AppointmentReplyTime": now,
         "calendar:LegacyFreeBusyStatus": busy,
     }
-    _note(item, original_start, told, by)
+    note(item, original_start, told, by)
     if sending and isinstance(values.get("calendar:Organizer"), Person):
         send_answer(item, response, original_start, by=by, save_copy=save_copy, body=body, proposal=proposal)
     if response != "Decline":
@@ -280,7 +258,7 @@ def send_answer(
         letter.values |= {"meeting:ProposedStart": proposal.start, "meeting:ProposedEnd": proposal.end}
 
     def arriving(mailbox: Mailbox, theirs: Values) -> None:
-        event = _event(mailbox, theirs["calendar:UID"])
+        event = event_with(mailbox, theirs["calendar:UID"])
         if event is not None and is_organised_by(mailbox, event.values):
             _track(event, me, response, original_start)
             theirs["meeting:AssociatedCalendarItemId"] = event.id
@@ -304,7 +282,7 @@ def _track(event: Item, who: Person, response: str, original_start: datetime | N
                 for one in found
             ]
     if changed:
-        _note(event, original_start, changed, event.mailbox.address)
+        note(event, original_start, changed, event.mailbox.address)
 
 
 # letters
@@ -322,7 +300,7 @@ def _letter(
     }
     if not any(named.values()):  # they are not on it any more
         named["message:ToRecipients"] = to
-    said = {uri: values[uri] for uri in _CARRIED if values.get(uri) is not None}
+    said = {uri: values[uri] for uri in CARRIED if values.get(uri) is not None}
     said |= {uri: found for uri, found in named.items() if found}
     subject = (values.get("item:Subject") or "").removeprefix(CANCELED)
     said |= {
@@ -347,136 +325,3 @@ def _sent(box: Mailbox, save_copy: bool) -> Folder | None:
 
 def _unanswered(person: Person) -> Person:
     return replace(person, response="Unknown", responded=None)
-
-
-def _note(item: Item, original_start: datetime | None, values: Values, by: str) -> None:
-    """Set what the server itself keeps on an event or an occurrence."""
-    who = by or item.mailbox.address
-    if original_start is None:
-        item.values = {**item.values, **values}
-        item.mailbox.touch_item(item, who, values)
-        return
-    override = item.exceptions.setdefault(original_start, Override())
-    override.values.update(values)
-    item.mailbox.touch_item(item, who, [(original_start, uri) for uri in values])
-    override.change = item.change
-
-
-# the attendee's event
-
-
-def _event(mailbox: Mailbox, uid: str, original_start: datetime | None = None) -> Item | None:
-    """The event with this UID in the calendar: the one of the whole meeting, or, with ``original_start``, the one that holds that occurrence."""
-    found = [
-        item
-        for item in mailbox.folder("calendar").items.values()
-        if item.element == "CalendarItem" and item.values.get("calendar:UID") == uid
-    ]
-    whole = [item for item in found if ORPHAN_OF not in item.values]
-    if original_start is None or whole:
-        return whole[0] if whole else None
-    return next((item for item in found if item.values[ORPHAN_OF] == original_start), None)
-
-
-def find(mailbox: Mailbox, uid: str, original_start: datetime | None = None) -> tuple[Item, datetime | None] | None:
-    """The event that a message about this meeting is about, and which of its occurrences (None: all of it)."""
-    event = _event(mailbox, uid, original_start)
-    if event is None:
-        return None
-    return event, original_start if event.is_series else None
-
-
-def place_again(request: Item) -> tuple[Item, datetime | None]:
-    """The event that an invitation is about, put back into the calendar where the attendee had removed it."""
-    uid, original_start = request.values["calendar:UID"], request.values.get(ORPHAN_OF)
-    found = find(request.mailbox, uid, original_start)
-    if found is None:
-        _place(request.mailbox, request.values, original_start, {}, set(), request.attachments)
-        found = find(request.mailbox, uid, original_start)
-        assert found is not None
-    return found
-
-
-def _place(
-    mailbox: Mailbox,
-    said: Values,
-    original_start: datetime | None,
-    exceptions: dict[datetime, Override],
-    deleted: set[datetime],
-    attachments: list[Attachment],
-) -> str:
-    """Put the event into the attendee's calendar, or bring the one there up to date. Its id."""
-    organisation = mailbox.organisation
-    event = _event(mailbox, said["calendar:UID"], original_start)
-    values = {uri: said.get(uri) for uri in (*_CARRIED, *ATTENDEES)}
-    moved = event is None or any(
-        said.get(uri) != state_of(event, original_start if event.is_series else None).get(uri) for uri in _TIMES
-    )
-    values |= {"calendar:IsMeeting": True, "calendar:IsCancelled": None}
-    if moved:
-        values |= {
-            "calendar:MyResponseType": "NoResponseReceived",
-            "calendar:LegacyFreeBusyStatus": "Tentative",
-            "meetingRequest:IntendedFreeBusyStatus": said["meetingRequest:IntendedFreeBusyStatus"],
-        }
-    if event is not None and event.is_series and original_start is not None:
-        event.deleted.discard(original_start)
-        values.pop("calendar:Recurrence", None)
-        values.pop("calendar:UID", None)
-        organisation.update_occurrence(event, original_start, values)
-        return series.occurrence_at(event, original_start).id
-    if event is not None:
-        if moved and original_start is None:
-            event.exceptions, event.deleted = exceptions, set(deleted)
-        organisation.update_item(event, values)
-        return event.id
-    values = {uri: value for uri, value in values.items() if value is not None}
-    if original_start is not None:
-        values[ORPHAN_OF] = original_start
-    return organisation.add_item(
-        mailbox.folder("calendar"),
-        "CalendarItem",
-        values,
-        {},
-        by=mailbox.address,
-        exceptions=exceptions,
-        deleted=deleted,
-        attachments=attachments,
-    ).id
-
-
-def _exceptions(source: Item) -> dict[datetime, Override]:
-    """The changed occurrences as attendees get them: without what is the organiser's own."""
-    own = {"calendar:MeetingRequestWasSent", "item:Categories", "item:ReminderIsSet", "item:ReminderMinutesBeforeStart"}
-    return {
-        start: Override({uri: copy.copy(value) for uri, value in one.values.items() if uri not in own})
-        for start, one in source.exceptions.items()
-    }
-
-
-def _mark_cancelled(mailbox: Mailbox, uid: str, sequence: int, original_start: datetime | None) -> str:
-    """Mark the attendee's event, or the occurrence, as cancelled; it stays where it is. Its id, "" where there is none."""
-    event = _event(mailbox, uid, original_start)
-    if original_start is None:
-        for item in list(mailbox.folder("calendar").items.values()):
-            if item is not event and item.values.get("calendar:UID") == uid and ORPHAN_OF in item.values:
-                _mark(item, None, sequence)
-    if event is None:
-        return ""
-    start = original_start if event.is_series else None
-    try:
-        _mark(event, start, sequence)
-        return event.id if start is None else series.occurrence_at(event, start).id
-    except series.NoSuchOccurrence:
-        return ""
-
-
-def _mark(event: Item, original_start: datetime | None, sequence: int) -> None:
-    subject = (state_of(event, original_start).get("item:Subject") or "").removeprefix(CANCELED)
-    values: Values = {
-        "item:Subject": CANCELED + subject,
-        "calendar:IsCancelled": True,
-        "calendar:LegacyFreeBusyStatus": "Free",
-        "calendar:AppointmentSequenceNumber": sequence,
-    }
-    _note(event, original_start, values, event.mailbox.address)

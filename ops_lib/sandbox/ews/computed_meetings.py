@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from .. import ids, meetings
+from .. import ids, meeting_events
 from ..items import MEETING_MESSAGES, Item
 from .elements import Compute, at, string, yes
 from .views import View
@@ -13,7 +13,7 @@ from .views import View
 def event_of(view: View) -> tuple[Item, datetime | None] | None:
     """The event in the message's own mailbox that it is about, and which of its occurrences."""
     uid = view.values.get("calendar:UID")
-    return meetings.find(view.item.mailbox, uid, view.values.get(meetings.ORPHAN_OF)) if uid else None
+    return meeting_events.find(view.item.mailbox, uid, view.values.get(meeting_events.ORPHAN_OF)) if uid else None
 
 
 def is_out_of_date(view: View) -> bool:
@@ -21,7 +21,7 @@ def is_out_of_date(view: View) -> bool:
     found = event_of(view)
     if found is None or view.element != "MeetingRequest":
         return False
-    now: int = meetings.state_of(*found).get("calendar:AppointmentSequenceNumber") or 0
+    now: int = meeting_events.state_of(*found).get("calendar:AppointmentSequenceNumber") or 0
     then: int = view.values.get("calendar:AppointmentSequenceNumber") or 0
     return then < now
 
@@ -55,8 +55,8 @@ _COMPUTED: dict[str, Compute] = {
             "Outdated" if is_out_of_date(view) else view.values.get("meetingRequest:MeetingRequestType") or "None"
         ),
     ),
-    "calendar:RecurrenceId": at("RecurrenceId", lambda view: view.values.get(meetings.ORPHAN_OF)),
-    "calendar:OriginalStart": at("OriginalStart", lambda view: view.values.get(meetings.ORPHAN_OF)),
+    "calendar:RecurrenceId": at("RecurrenceId", lambda view: view.values.get(meeting_events.ORPHAN_OF)),
+    "calendar:OriginalStart": at("OriginalStart", lambda view: view.values.get(meeting_events.ORPHAN_OF)),
     "calendar:IsRecurring": yes("IsRecurring", lambda view: view.values.get("calendar:CalendarItemType") != "Single"),
     "calendar:CalendarItemType": string(
         "CalendarItemType", lambda view: view.values.get("calendar:CalendarItemType") or "Single"

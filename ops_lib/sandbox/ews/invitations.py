@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .. import meetings
+from .. import meeting_events, meetings
 from ..items import Item, Values
 from .session import Session
 from .views import View
@@ -19,7 +19,7 @@ def _saves(sending: str) -> bool:
 def after_create(item: Item, sending: str, session: Session) -> None:
     """The new event's invitations."""
     if sending != "SendToNone":
-        meetings.send_requests(item, meetings.people(item.values), by=session.user, save_copy=_saves(sending))
+        meetings.send_requests(item, meeting_events.people(item.values), by=session.user, save_copy=_saves(sending))
 
 
 def after_update(before: Values, view: View, sending: str, changed: Iterable[object], session: Session) -> None:
@@ -28,9 +28,9 @@ def after_update(before: Values, view: View, sending: str, changed: Iterable[obj
     ``before`` are the values of the event, or the occurrence, as they were.
     """
     item, start = view.item, view.occurrence.original_start if view.occurrence is not None else None
-    if not (meetings.people(before) or meetings.people(view.values)):
+    if not (meeting_events.people(before) or meeting_events.people(view.values)):
         return
-    if not meetings.is_organised_by(item.mailbox, view.values):
+    if not meeting_events.is_organised_by(item.mailbox, view.values):
         return
     if _TIMES & set(changed):
         number = (before.get("calendar:AppointmentSequenceNumber") or 0) + 1
@@ -47,9 +47,9 @@ def before_delete(view: View, sending: str, session: Session) -> None:
     item, start = view.item, view.occurrence.original_start if view.occurrence is not None else None
     if sending == "SendToNone" or view.element != "CalendarItem" or view.values.get("calendar:IsCancelled"):
         return
-    if meetings.is_organised_by(item.mailbox, view.values):
+    if meeting_events.is_organised_by(item.mailbox, view.values):
         meetings.send_cancellations(
-            item, meetings.people(view.values), start, by=session.user, save_copy=_saves(sending)
+            item, meeting_events.people(view.values), start, by=session.user, save_copy=_saves(sending)
         )
     else:
         meetings.send_answer(item, "Decline", start, by=session.user, save_copy=_saves(sending))

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from .. import meetings
+from .. import meeting_events, meetings
 from ..items import Item
 from . import codecs
 from .computed_meetings import event_of, is_out_of_date
@@ -58,14 +58,14 @@ def _answer(response: str, word: str, refusal: str, element: Any, session: Sessi
         if is_out_of_date(view):
             raise ResponseError("ErrorCalendarMeetingRequestIsOutOfDate")
         request = view.item
-        event, start = meetings.place_again(request)
+        event, start = meeting_events.place_again(request)
     elif view.element == "CalendarItem":
         event, start = view.item, view.occurrence.original_start if view.occurrence is not None else None
     else:
         raise ResponseError(refusal)
     _check_may(event, session)
-    values = meetings.state_of(event, start)
-    if meetings.is_organised_by(event.mailbox, values):
+    values = meeting_events.state_of(event, start)
+    if meeting_events.is_organised_by(event.mailbox, values):
         raise ResponseError(f"ErrorCalendarIsOrganizerFor{word}")
     if values.get("calendar:IsCancelled"):
         raise ResponseError(f"ErrorCalendarIsCancelledFor{word}")
@@ -103,14 +103,14 @@ def _cancel(element: Any, session: Session) -> str:
         raise ResponseError("ErrorInvalidItemForOperationCancelItem")
     item, start = view.item, view.occurrence.original_start if view.occurrence is not None else None
     _check_may(item, session)
-    if not meetings.is_organised_by(item.mailbox, view.values):
+    if not meeting_events.is_organised_by(item.mailbox, view.values):
         raise ResponseError("ErrorCalendarIsNotOrganizer")
     sending, save_copy = _disposition(session)
     text = element.find(f"{T}NewBodyContent")
     if sending:
         meetings.send_cancellations(
             item,
-            meetings.people(view.values),
+            meeting_events.people(view.values),
             start,
             by=session.user,
             save_copy=save_copy,
@@ -134,7 +134,7 @@ def _remove(element: Any, session: Session) -> str:
     left: Item | None = None
     if found is not None:
         event, start = found
-        if meetings.is_organised_by(event.mailbox, event.values):
+        if meeting_events.is_organised_by(event.mailbox, event.values):
             raise ResponseError("ErrorCalendarIsOrganizerForRemove")
         if start is None:
             left = session.organisation.delete_item(event, by=session.user)
