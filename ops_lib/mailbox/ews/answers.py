@@ -6,6 +6,7 @@ characters that XML does not allow. All that is read. Refused are document types
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -170,6 +171,7 @@ def parse(content: bytes, subject: str, status: int = 200) -> list[Element]:
 
     Raises `AnswerLost` for what cannot be read, `ServerFailed` for a document type.
     """
+    content = _as_utf8(content)
     first = re.search(rb"<[A-Za-z_]", content)
     if first is None:
         raise AnswerLost("the answer is no XML", subject=subject, http_status=status)
@@ -191,6 +193,15 @@ def parse(content: bytes, subject: str, status: int = 200) -> list[Element]:
         except etree.XMLSyntaxError:
             continue
     raise AnswerLost("the answer is cut short or no XML", subject=subject, http_status=status)
+
+
+def _as_utf8(content: bytes) -> bytes:
+    """An answer in UTF-16 in the encoding that the rest of this module reads; any other as it is."""
+    if not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"<\0", b"\0<")):
+        return content
+    little = content.startswith((codecs.BOM_UTF16_LE, b"<\0"))
+    text = content.decode("utf-16-le" if little else "utf-16-be", "replace").lstrip("\ufeff")
+    return re.sub(r"^<\?xml[^>]*\?>", "", text).encode()
 
 
 def _envelopes(content: bytes) -> list[bytes]:

@@ -66,6 +66,14 @@ def item_of(element: Element, subject: str = "", zone: ZoneInfo | None = None) -
     return Item(**common, oddities=tuple(reader.oddities))
 
 
+def is_bare(element: Element) -> bool:
+    """Whether a listing says no more of an item than that it is there: an event without a start, a task of nothing but its id."""
+    names = {name_of(part) for part in element}
+    if ITEM_ELEMENTS.get(name_of(element)) is Kind.EVENT:
+        return "Start" not in names
+    return names <= {"ItemId", "ParentFolderId", "ItemClass"}
+
+
 def _stamp(element: Element) -> list[str]:
     """Our stamp, if this extended property is it."""
     uri, value = child(element, "ExtendedFieldURI"), child(element, "Value")

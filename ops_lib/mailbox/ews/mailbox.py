@@ -22,12 +22,12 @@ from ops_lib.errors import (
     ServerFailed,
     Unreachable,
 )
-from ops_lib.mailbox import FolderChanges, ItemContent, ItemUpdate, SignIns, View
+from ops_lib.mailbox import FolderChanges, ItemContent, ItemUpdate, View
 from ops_lib.mailbox.ews import answers, requests
 from ops_lib.mailbox.ews.answers import Element, Message, child, children, name_of, text_of
 from ops_lib.mailbox.ews.computed import ComputedOccurrences, Place
 from ops_lib.mailbox.ews.failures import concerns_all
-from ops_lib.mailbox.ews.items import ITEM_ELEMENTS, item_of, touches, zone_of
+from ops_lib.mailbox.ews.items import ITEM_ELEMENTS, is_bare, item_of, touches, zone_of
 from ops_lib.mailbox.ews.transport import Transport
 from ops_lib.mailbox.occurrences import is_computed
 from ops_lib.model import Account, Host, Item, ItemType, Kind, Window, Written
@@ -53,6 +53,16 @@ _SPLIT_CODES = frozenset({"ErrorExceededFindCountLimit", "ErrorCalendarViewRange
 NOT_CARRIED_OUT = (ServerBusy, Unreachable)
 """Failures after which a write may be sent again: nothing of it was done."""
 
+_NO_SEARCH_CODES = frozenset(
+    {
+        "ErrorUnsupportedPathForQuery",
+        "ErrorUnsupportedQueryFilter",
+        "ErrorUnsupportedPropertyDefinition",
+        "ErrorRestrictionTooComplex",
+        "ErrorRestrictionTooLong",
+    }
+)
+"""A server that cannot search for our property, or for so many of its values."""
 _NO_TIME_CODES = frozenset({"ErrorBatchProcessingStopped", "ErrorTimeoutExpired"})
 
 set_on_retry_hooks(())  # stamina would print each new try; ours are counted in ``requests``
@@ -66,16 +76,12 @@ class EwsMailbox:
     """
 
     def __init__(
-        self,
-        host: Host,
-        account: Account,
-        secret: Callable[[str], str],
-        timeout_seconds: float = 120.0,
-        sign_ins: SignIns | None = None,
+        self, host: Host, account: Account, secret: Callable[[str], str], timeout_seconds: float = 120.0
     ) -> None:
-        self._transport = Transport(host, account, secret, timeout_seconds, sign_ins)
+        self._transport = Transport(host, account, secret, timeout_seconds)
         self.notes: list[str] = []
         self._lists_masters = False
+        self._can_search = True
         zone = zone_of(account.time_zone) or ZoneInfo("UTC")
         self._computed = ComputedOccurrences(self._read_batches, self.address, zone)
 
@@ -97,6 +103,7 @@ class EwsMailbox:
         deleted: dict[str, None] = {}
         created: set[str] = set()
         unreadable: list[MailboxError] = []
+        bare: dict[str, None] = {}
         seen = {sync_state}
         empty_pages = 0
         while True:
@@ -106,9 +113,10 @@ class EwsMailbox:
                 raise ServerFailed("the server gives no sync state", subject=self.address)
             entries = children(message.element, "Changes")
             for entry in entries:
-                self._take_change(entry, kind, items, deleted, created, unreadable)
+                self._take_change(entry, kind, items, deleted, created, unreadable, bare)
             empty_pages = 0 if entries else empty_pages + 1
             if _is_last(child(message.element, "IncludesLastItemInRange"), default=len(entries) < requests.PAGE_SIZE):
+                self._read_bare(kind, [item_id for item_id in bare if item_id in items], items, unreadable)
                 return FolderChanges(
                     list(items.values()), list(deleted), state, unreadable, frozenset(created & items.keys())
                 )
@@ -124,6 +132,8 @@ class EwsMailbox:
 
     def view(self, window: Window) -> View:
         found: dict[str, Item] = {}
+        bare: list[str] = []
+        unreadable: list[MailboxError] = []
         is_whole = True
         for element in self._view_elements(window):
             if name_of(element) != "CalendarItem":
@@ -135,7 +145,11 @@ class EwsMailbox:
                     False  # something is there that cannot be named: nothing may be concluded from what is missing
                 )
                 continue
+            if is_bare(element) and item.item_id not in found:
+                bare.append(item.item_id)
             found.setdefault(item.item_id, item)
+        self._read_bare(Kind.EVENT, bare, found, unreadable)
+        is_whole &= not unreadable
         self._lists_masters |= any(item.item_type is ItemType.MASTER for item in found.values())
         items = [item for item in found.values() if item.item_type is ItemType.MASTER or touches(item, window)]
         return View(items, is_expanded=is_whole and not self._lists_masters)
@@ -162,7 +176,7 @@ class EwsMailbox:
         wanted = set(stamps)
         for batch in _batches(sorted(wanted), BATCH):
             unstamped: list[str] = []
-            for element in self._found_elements(kind, batch):
+            for element in self._stamped_elements(kind, batch):
                 item = item_of(element, self.address)
                 if item.stamp in wanted:
                     found.setdefault(item.stamp, {})[item.item_id] = item
@@ -340,6 +354,7 @@ class EwsMailbox:
         deleted: dict[str, None],
         created: set[str],
         unreadable: list[MailboxError],
+        bare: dict[str, None],
     ) -> None:
         """Put one change of a page to the others; a later page may take back what an earlier one said."""
         if name_of(entry) == "Delete":
@@ -359,6 +374,10 @@ class EwsMailbox:
                 continue
             deleted.pop(item.item_id, None)
             items[item.item_id] = item
+            if is_bare(element):
+                bare[item.item_id] = None
+            else:
+                bare.pop(item.item_id, None)
             if name_of(entry) == "Create":
                 created.add(item.item_id)
 
@@ -383,6 +402,29 @@ class EwsMailbox:
         middle = (window.start + span / 2).replace(microsecond=0)
         yield from self._view_elements(Window(window.start, middle))
         yield from self._view_elements(Window(middle, window.end))
+
+    def _read_bare(
+        self, kind: Kind, bare: Sequence[str], items: dict[str, Item], unreadable: list[MailboxError]
+    ) -> None:
+        """Read the items of which a listing said no more than that they are there: some servers give ids only, whatever is asked."""
+        for item_id, found in zip(bare, self.read(kind, bare), strict=True):
+            if isinstance(found, Item):
+                items[item_id] = replace(found, body=None)
+            else:
+                del items[item_id]
+                found.subject = item_id
+                unreadable.append(found)
+
+    def _stamped_elements(self, kind: Kind, stamps: Sequence[str]) -> list[Element]:
+        """What may carry one of the stamps: found by a search, or the whole folder where the server cannot search for our property."""
+        if self._can_search:
+            try:
+                return list(self._found_elements(kind, stamps))
+            except MailboxError as error:
+                if error.response_code not in _NO_SEARCH_CODES:
+                    raise
+                self._can_search = False
+        return list(self._found_elements(kind, ()))
 
     def _found_elements(self, kind: Kind, stamps: Sequence[str]) -> Iterator[Element]:
         offset = 0

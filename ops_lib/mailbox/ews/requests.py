@@ -167,7 +167,7 @@ def calendar_view(address: str, window: Window) -> Element:
 
 
 def find_stamps(kind: Kind, address: str, stamps: Sequence[str], offset: int) -> Element:
-    """The items that carry one of the stamps, from an offset on."""
+    """The items that carry one of the stamps, from an offset on; without stamps: every item."""
     request = _m("FindItem", Traversal="Shallow")
     _shape(request, LISTED[kind])
     _m(
@@ -177,13 +177,14 @@ def find_stamps(kind: Kind, address: str, stamps: Sequence[str], offset: int) ->
         Offset=str(offset),
         BasePoint="Beginning",
     )
-    place = _m("Restriction", request)
-    if len(stamps) > 1:
-        place = _t("Or", place)
-    for stamp in stamps:
-        equal = _t("IsEqualTo", place)
-        _stamp_uri(equal)
-        _t("Constant", _t("FieldURIOrConstant", equal), Value=clean(stamp))
+    if stamps:
+        place = _m("Restriction", request)
+        if len(stamps) > 1:
+            place = _t("Or", place)
+        for stamp in stamps:
+            equal = _t("IsEqualTo", place)
+            _stamp_uri(equal)
+            _t("Constant", _t("FieldURIOrConstant", equal), Value=clean(stamp))
     _folder(_m("ParentFolderIds", request), kind, address)
     return request
 
