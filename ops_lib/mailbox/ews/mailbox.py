@@ -22,7 +22,7 @@ from ops_lib.errors import (
     ServerFailed,
     Unreachable,
 )
-from ops_lib.mailbox import FolderChanges, ItemContent, ItemUpdate, View
+from ops_lib.mailbox import FolderChanges, ItemContent, ItemUpdate, SignIns, View
 from ops_lib.mailbox.ews import answers, requests
 from ops_lib.mailbox.ews.answers import Element, Message, child, children, name_of, text_of
 from ops_lib.mailbox.ews.computed import ComputedOccurrences, Place
@@ -76,9 +76,14 @@ class EwsMailbox:
     """
 
     def __init__(
-        self, host: Host, account: Account, secret: Callable[[str], str], timeout_seconds: float = 120.0
+        self,
+        host: Host,
+        account: Account,
+        secret: Callable[[str], str],
+        timeout_seconds: float = 120.0,
+        sign_ins: SignIns | None = None,
     ) -> None:
-        self._transport = Transport(host, account, secret, timeout_seconds)
+        self._transport = Transport(host, account, secret, timeout_seconds, sign_ins)
         self.notes: list[str] = []
         self._lists_masters = False
         self._can_search = True
