@@ -22,8 +22,10 @@ from ops_lib.sandbox.entra import Directory
 from ops_lib.sandbox.entra.control import EntraControl
 from ops_lib.sandbox.entra.routes import routes as entra_routes
 from ops_lib.sandbox.faults import Faults
+from ops_lib.sandbox.gate import Gate
 from ops_lib.sandbox.requests_log import RequestsLog
 from ops_lib.sandbox.store import Organisation
+from ops_lib.sandbox.ways_in import read_ways
 
 PREFIX = "/control"
 
@@ -37,6 +39,7 @@ class Controlled(Protocol):
     clock: Clock
     directory: Directory
     attempts: Attempts
+    gate: Gate
 
     @property
     def organisation(self) -> Organisation:
@@ -101,7 +104,14 @@ def routes(sandbox: Controlled) -> list[Route]:
 
     async def requests(_: Request) -> Response:
         rules = {row["id"]: row["hits"] for row in sandbox.faults.rows()}
-        return JSONResponse({**sandbox.requests.document(), "rules": rules, "sign_ins": sandbox.sign_ins.document(), "attempts": sandbox.attempts.document()})
+        return JSONResponse(
+            {
+                **sandbox.requests.document(),
+                "rules": rules,
+                "sign_ins": sandbox.sign_ins.document(),
+                "attempts": sandbox.attempts.document(),
+            }
+        )
 
     async def forget_requests(_: Request) -> Response:
         sandbox.requests.clear()
@@ -148,6 +158,13 @@ def routes(sandbox: Controlled) -> list[Route]:
             )
         return await clock(request)
 
+    async def sign_in(_: Request) -> Response:
+        return JSONResponse({"offers": list(sandbox.gate.offers)})
+
+    async def set_sign_in(request: Request) -> Response:
+        sandbox.gate.offers = read_ways((await _document(request)).get("offers"))
+        return await sign_in(request)
+
     def may_act(client_id: str) -> None:
         sandbox.organisation.grant_impersonation(client_id, None)
 
@@ -165,6 +182,8 @@ def routes(sandbox: Controlled) -> list[Route]:
         ("/outbox", "GET", outbox),
         ("/clock", "GET", clock),
         ("/clock", "POST", set_clock),
+        ("/sign-in", "GET", sign_in),
+        ("/sign-in", "POST", set_sign_in),
         ("/reset", "POST", reset),
         *entra_routes(EntraControl(sandbox.directory, sandbox.attempts, may_act), _document),
     ]

@@ -7,7 +7,6 @@ Order of things, as on a real server: who is it (401), is it a POST of XML at al
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import zlib
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from typing import TYPE_CHECKING
 
 from ops_lib.sandbox import error_answers, requests_log
 from ops_lib.sandbox.answers import PAGES, XML, Answer, ClientGone, Receive, Scope, Send, page, read_body
-from ops_lib.sandbox.attempts import Attempts, Verdict
-from ops_lib.sandbox.entra import EXCHANGE_APP_ID, Directory, TokenRefused
 from ops_lib.sandbox.ews.envelope import Reply, SoapRequest
 from ops_lib.sandbox.ews.envelope import fault as fault_reply
 from ops_lib.sandbox.ews.errors import SoapFault
 from ops_lib.sandbox.ews.session import Caller
 from ops_lib.sandbox.faults import Fault, Faults
+from ops_lib.sandbox.gate import Gate, NotSignedIn
 from ops_lib.sandbox.operations import LISTS
 from ops_lib.sandbox.requests_log import RequestsLog
 
@@ -41,12 +39,6 @@ _SERVICE_PAGE = b"""<HTML><HEAD><TITLE>ExchangeServicesService Service</TITLE></
 <H1>ExchangeServicesService Service</H1><P>You have created a service.</P>
 <P>To test this service, you will need to create a client and use it to call the service: send SOAP requests by POST.</P>
 </BODY></HTML>"""
-_BASIC = 'Basic realm="sandbox"'
-_BEARER = (
-    f'Bearer client_id="{EXCHANGE_APP_ID}", trusted_issuers="00000001-0000-0000-c000-000000000000@*", '
-    'token_types="app_asserted_user_v1 service_asserted_app_v1", '
-    'authorization_uri="https://login.windows.net/common/oauth2/authorize"'
-)
 
 
 @dataclass(slots=True)
@@ -70,30 +62,22 @@ class _Asked:
     parts: int = 1
 
 
-class _NotSignedIn(Exception):
-    def __init__(self, diagnostics: str = "") -> None:
-        super().__init__(diagnostics)
-        self.diagnostics = diagnostics
-
-
 class EwsEndpoint:
     """An ASGI application that answers at the EWS address."""
 
     def __init__(
         self,
         behind: Behind,
-        directory: Directory,
+        gate: Gate,
         faults: Faults,
         log: RequestsLog,
-        attempts: Attempts,
         *,
         largest_request_bytes: int = LARGEST_REQUEST_BYTES,
     ) -> None:
         self._behind = behind
-        self._directory = directory
+        self._gate = gate
         self._faults = faults
         self._log = log
-        self._attempts = attempts
         self._largest = largest_request_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,11 +89,12 @@ class EwsEndpoint:
             return
         answer = Answer(scope, send, gzipped="gzip" in headers.get("accept-encoding", ""))
         try:
-            caller = self._caller(headers.get("authorization", ""))
-        except _NotSignedIn as refused:
-            self._log.arrived(requests_log.REFUSED, "", size)
+            caller = self._gate.caller(scope, headers.get("authorization", ""))
+        except NotSignedIn as refused:
+            operation = requests_log.CHALLENGED if refused.is_challenge else requests_log.REFUSED
+            self._log.arrived(operation, "", size)
             reply = Reply(401, {"Content-Type": _HTML}, PAGES[401].encode())
-            await self._plain(answer, requests_log.REFUSED, "", reply, _challenges(refused))
+            await self._plain(answer, operation, "", reply, refused.headers)
             return
         if await self._is_no_request(scope["method"], headers.get("content-type", ""), size, caller, answer):
             return
@@ -121,31 +106,6 @@ class EwsEndpoint:
         await self._soap(content, size, caller, answer)
 
     # -- what comes in -------------------------------------------------------------------------------------------------
-
-    def _caller(self, authorization: str) -> Caller:
-        scheme, _, value = authorization.partition(" ")
-        if scheme.lower() == "bearer":
-            try:
-                bearer = self._directory.check(value.strip())
-            except TokenRefused as refused:
-                raise _NotSignedIn(refused.diagnostics) from None
-            return Caller(bearer.name, app=not bearer.user)
-        if scheme.lower() != "basic":
-            raise _NotSignedIn
-        try:
-            raw = base64.b64decode(value, validate=True)
-        except ValueError:
-            raise _NotSignedIn from None
-        try:
-            login, _, password = raw.decode().partition(":")
-        except UnicodeDecodeError:  # older clients write the header in Latin-1
-            login, _, password = raw.decode("latin-1").partition(":")
-        organisation = self._behind.organisation
-        account = organisation.account(login)
-        correct = organisation.authenticate(login, password)
-        if self._attempts.judge(account or login.strip() or "(nobody)", correct, "basic") is not Verdict.ACCEPTED:
-            raise _NotSignedIn
-        return Caller(account, app=False)
 
     async def _is_no_request(self, method: str, content_type: str, size: int, caller: Caller, answer: Answer) -> bool:
         """Answers what is not a POST of XML; says whether it did."""
@@ -227,14 +187,6 @@ class EwsEndpoint:
         if fault.truncate:
             return reply.status, await answer.cut(reply.status, headers, reply.body, fault.keep, fault.truncate)
         return reply.status, await answer.send(reply.status, headers, reply.body)
-
-
-def _challenges(refused: _NotSignedIn) -> tuple[tuple[str, str], ...]:
-    """What a 401 offers; to who came with a token it says that the token will not do, and why."""
-    if not refused.diagnostics:
-        return ("WWW-Authenticate", _BASIC), ("WWW-Authenticate", _BEARER)
-    bearer = f'{_BEARER}, error="invalid_token"'
-    return ("WWW-Authenticate", _BASIC), ("WWW-Authenticate", bearer), ("x-ms-diagnostics", refused.diagnostics)
 
 
 def _instead(fault: Fault, asked: _Asked) -> Reply | None:

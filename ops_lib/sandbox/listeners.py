@@ -33,14 +33,23 @@ AsgiApp = Callable[
 ]
 
 TRANSPORT = "sandbox.transport"
+CONNECTION = "sandbox.connection"
 
 
 class _Protocol(HttpToolsProtocol):
-    """Hands the connection to the application, so that a fault rule can cut it."""
+    """Hands the connection to the application, so that a fault rule can cut it and NTLM can sign it in.
+
+    ``CONNECTION`` is a dictionary that lives as long as the connection.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.kept: dict[str, Any] = {}
+        super().connection_made(transport)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope[TRANSPORT] = self.transport  # type: ignore[literal-required]
+        self.scope[CONNECTION] = self.kept  # type: ignore[literal-required]
 
 
 class _Server(uvicorn.Server):

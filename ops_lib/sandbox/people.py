@@ -15,6 +15,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ops_lib.sandbox.ways_in import USUAL
+
 if TYPE_CHECKING:
     from ops_lib.sandbox.store import Organisation
 
@@ -109,7 +111,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Population:
-    """A whole customer. ``skipped`` says in words which events of its files Exchange cannot hold, and why."""
+    """A whole customer. ``skipped`` says in words which events of its files Exchange cannot hold, and why; ``sign_in``: the ways in."""
 
     communities: tuple[Community, ...]
     users: tuple[User, ...]
@@ -119,6 +121,7 @@ class Population:
     mailboxes: tuple[Mailbox, ...]
     service: Service
     skipped: tuple[str, ...] = ()
+    sign_in: tuple[str, ...] = USUAL
 
 
 def population() -> Population:

@@ -7,6 +7,7 @@
     activities:     [{id, user, type, description, start, end | all_day, status, individual, location, notes}]
     mailboxes:      [{address, name, time_zone, password, ics: FILE or [FILE, …]}]
     service:        {address, password}
+    sign_in:        [negotiate, ntlm, basic, bearer]          the ways EWS offers, in this order
 
 Every part may be missing. Times are ISO 8601 with an offset, days ``YYYY-MM-DD``; ``ics`` files are named relative to the
 YAML file. A mailbox or service without a password gets one made just now.
@@ -36,10 +37,11 @@ from ops_lib.sandbox.people import (
     Service,
     User,
 )
+from ops_lib.sandbox.ways_in import USUAL, read_ways
 
 T = TypeVar("T")
 
-_PARTS = ("communities", "users", "individuals", "activity_types", "activities", "mailboxes", "service")
+_PARTS = ("communities", "users", "individuals", "activity_types", "activities", "mailboxes", "service", "sign_in")
 _STATUSES = ("Scheduled", "Completed", "Cancelled")
 _KINDS = ("prospect", "resident", "contact", "referral source")
 
@@ -167,7 +169,15 @@ class _Reader:
         service = self._service(mailboxes)
         self._names("mailboxes", [mailbox.address for mailbox in mailboxes] + [service.address])
         return Population(
-            communities, users, individuals, types, activities, mailboxes, service, skipped=tuple(self.skipped)
+            communities,
+            users,
+            individuals,
+            types,
+            activities,
+            mailboxes,
+            service,
+            skipped=tuple(self.skipped),
+            sign_in=self._sign_in(),
         )
 
     def _each(self, part: str, read: Callable[[_Entry, int], T], allowed: Iterable[str]) -> tuple[T, ...]:
@@ -264,6 +274,14 @@ class _Reader:
         self.skipped += [f"{name}, {problem.subject}: {problem.reason}" for problem in refused]
         for event in parsed:
             yield Content("calendar", event.values, event.exceptions, frozenset(event.deleted))
+
+    def _sign_in(self) -> tuple[str, ...]:
+        if "sign_in" not in self.document:
+            return USUAL
+        try:
+            return read_ways(self.document["sign_in"])
+        except InputError as problem:
+            raise InputError(problem.message, subject=f"{self.path}: sign_in", fix=problem.fix) from None
 
     def _service(self, mailboxes: tuple[Mailbox, ...]) -> Service:
         entry = _Entry(self.path, "service", self.document.get("service") or {}, ("address", "password"))

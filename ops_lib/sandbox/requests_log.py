@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 REFUSED = "(refused)"  # sign-in failed: the body was not looked at
+CHALLENGED = "(challenge)"  # the first half of NTLM: a 401 that asks for the second
 UNREADABLE = "(unreadable)"  # no operation could be read from the body
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops_lib.sandbox.store import Organisation
+from ops_lib.sandbox.ways_in import USUAL
 
 DOMAIN = "example.test"
 ZONE = "America/New_York"
@@ -25,13 +26,15 @@ class Account:
 class Residents:
     """The accounts of a sandbox; ``fill`` puts them and what is theirs into a fresh organisation.
 
-    ``skipped`` says in words which events of a population's files Exchange cannot hold, and why.
+    ``skipped`` says in words which events of a population's files Exchange cannot hold, and why; ``sign_in`` are the ways
+    EWS offers.
     """
 
     users: tuple[Account, ...]
     service: Account
     fill: Callable[[Organisation], None]
     skipped: tuple[str, ...] = ()
+    sign_in: tuple[str, ...] = USUAL
 
 
 def nobody_else() -> Residents:
@@ -59,4 +62,8 @@ def inhabitants(people_file: Path | None = None) -> Residents:
     population = people.population() if people_file is None else people.load(people_file)
     users = tuple(Account(mailbox.address, mailbox.password) for mailbox in population.mailboxes)
     service = Account(population.service.address, population.service.password)
-    return Residents(users, service, lambda organisation: people.fill(organisation, population), population.skipped)
+
+    def fill(organisation: Organisation) -> None:
+        people.fill(organisation, population)
+
+    return Residents(users, service, fill, population.skipped, population.sign_in)

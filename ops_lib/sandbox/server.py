@@ -34,6 +34,7 @@ from ops_lib.sandbox.entra.web import EntraEndpoint
 from ops_lib.sandbox.ews import EwsFace
 from ops_lib.sandbox.ews.manners import manners_of
 from ops_lib.sandbox.faults import Faults
+from ops_lib.sandbox.gate import Gate
 from ops_lib.sandbox.listeners import HOST, Listeners, bind, certificates, new_loop
 from ops_lib.sandbox.requests_log import RequestsLog
 from ops_lib.sandbox.residents import Residents, nobody_else
@@ -76,13 +77,14 @@ class Sandbox:
         self.app, self.public_app = self.directory.furnish()
         self._first_secrets = tuple(self.app.secrets)
         self._behind = Behind(self._fresh())
+        domain = self.residents.service.address.rpartition("@")[2]
+        self.gate = Gate(self._behind, self.directory, self.attempts, domain, self.residents.sign_in)
         self._web = Web(
             EwsEndpoint(
                 self._behind,
-                self.directory,
+                self.gate,
                 self.faults,
                 self.requests,
-                self.attempts,
                 largest_request_bytes=largest_request_bytes,
             ),
             EntraEndpoint(self.directory, self._sign_in, self.faults, self.sign_ins),
@@ -171,6 +173,7 @@ class Sandbox:
         self._behind.face = self._fresh()
         self.directory.members.member(self.residents.service.address).is_admin = True
         self.attempts.restart()
+        self.gate.offers = self.residents.sign_in
         self.requests.clear()
         self.sign_ins.clear()
 

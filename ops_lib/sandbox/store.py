@@ -161,6 +161,10 @@ class Organisation:
         known = self._passwords.get(self.account(address))
         return known is not None and hmac.compare_digest(known.encode(), password.encode())
 
+    def password_of(self, login: str) -> str | None:
+        """The password of the account behind a login: NTLM proves that it is known without sending it. None if it is nobody's."""
+        return self._passwords.get(self.account(login))
+
     def account(self, login: str) -> str:
         """The account behind a login name: an address, an alias, a bare name, or ``DOMAIN\\name``; "" if nobody's."""
         key = self.primary(login.strip())
