@@ -149,11 +149,14 @@ def entry_of_item(item: Item, agreed: Entry | None, body_text: str | None = None
     if item.when is None:
         raise ValueError(f"an item without times is no entry: {item.item_id}")
     if agreed is not None and agreed.origin is Origin.CRM:
+        # Of one that was marked private in Outlook the CRM learns the time only; a delegate sees nothing else of it anyway.
         return replace(
             agreed,
-            description=one_line(item.subject, MAX_SUBJECT_CHARACTERS),
+            description=agreed.description if item.is_private else one_line(item.subject, MAX_SUBJECT_CHARACTERS),
             when=normal_when(item.when),
-            location=agreed.location if item.kind is Kind.TASK else one_line(item.location, MAX_SUBJECT_CHARACTERS),
+            location=agreed.location
+            if item.is_private or item.kind is Kind.TASK
+            else one_line(item.location, MAX_SUBJECT_CHARACTERS),
             is_complete=item.is_complete if item.kind is Kind.TASK else agreed.is_complete,
         )
     if item.is_private:
