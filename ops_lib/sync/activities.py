@@ -10,6 +10,7 @@ from ops_lib.crm import Crm
 from ops_lib.model import Account, Change, LinkState, Origin, Written
 from ops_lib.sync.contents import Contents, activity_id_of
 from ops_lib.sync.ledger import Ledger
+from ops_lib.sync.stamps import key_of_item
 
 
 @dataclass(slots=True)
@@ -32,7 +33,10 @@ class Activities:
     def write(self, unit: Unit, change: Change) -> None:
         link = change.link
         if link is None:
-            self._create(unit, change)
+            if change.action == "restore":
+                self._take_back(unit, change)
+            else:
+                self._create(unit, change)
             return
         activity_id = activity_id_of(change)
         version = change.activity.version if change.activity is not None else link.crm_version
@@ -80,10 +84,9 @@ class Activities:
             description=after.description,
             when=after.when,
         )
-        original = item.original_start.isoformat() if item.original_start else ""
-        base = f"{self.account.mailbox}|{item.uid or item.item_id}|{original}"
+        base = key_of_item(self.account.mailbox, item)
         for key in (base, f"{base}|{item.item_id}", f"{base}|{item.item_id}|{item.change_key}", uuid.uuid4().hex):
-            activity = unit.crm.create(self.account.user_id, content, origin=Origin.EXCHANGE, key=key[-255:])
+            activity = unit.crm.create(self.account.user_id, content, origin=Origin.EXCHANGE, key=key)
             if not activity.is_deleted and not unit.ledger.is_linked(activity.activity_id):
                 break
         unit.ledger.add_link(
@@ -94,4 +97,22 @@ class Activities:
             crm_version=activity.version,
             uid=item.uid,
             original_start=item.original_start,
+        )
+
+    def _take_back(self, unit: Unit, change: Change) -> None:
+        """An activity whose item is back after both had ended."""
+        assert change.activity is not None
+        assert change.item is not None
+        assert change.after is not None
+        item, before = change.item, change.activity
+        activity = unit.crm.restore(before.activity_id, self.contents.activity(change), version=before.version)
+        unit.ledger.add_link(
+            self.account.account_id,
+            activity.activity_id,
+            change.after,
+            Written(item.item_id, item.change_key),
+            crm_version=activity.version,
+            uid=item.uid,
+            original_start=item.original_start,
+            stamp=item.stamp,
         )

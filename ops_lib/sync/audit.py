@@ -79,7 +79,7 @@ def audit(workspace: Workspace, host: Host, account: Account, mailbox: Mailbox) 
                 equal += 1  # its time is over
         elif isinstance(found, MailboxError):
             remark(link, "unknown", f"the item could not be read: {found}")
-        elif is_gone(activity):
+        elif is_gone(activity) and is_current(link.origin, link.agreed.when, policy):
             remark(link, "waiting", "the activity is gone from the CRM")
         elif not is_current(link.origin, link.agreed.when, policy) or why_not(activity, policy, link):
             equal += 1  # it rests

@@ -15,6 +15,8 @@ from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from sqlalchemy import Connection
+
 from ops_lib.crm.store import SqlCrm
 from ops_lib.database.engine import Database
 from ops_lib.errors import MailboxError, OpsError, TooManyDeletions
@@ -22,10 +24,11 @@ from ops_lib.mailbox import Mailbox
 from ops_lib.model import Account, Activity, Change, Host, Intent, Item, Kind, Link, LinkState, Origin, Written
 from ops_lib.sync.activities import Unit
 from ops_lib.sync.ledger import Ledger, Outcome
-from ops_lib.sync.mapping import window_around
+from ops_lib.sync.mapping import differing, entry_of_item, shared_fields, window_around
 from ops_lib.sync.matching import Agreement, match_items
+from ops_lib.sync.news import Reading, Remembered
 from ops_lib.sync.plan import allowed_removals, plan, planned_removals
-from ops_lib.sync.reading import Reader, Reading, Remembered
+from ops_lib.sync.reading import Reader
 from ops_lib.sync.scope import SyncPolicy
 from ops_lib.sync.writing import Result, Writer
 
@@ -99,7 +102,7 @@ class ReadOnlyCrm:
 
 
 class Cycle:
-    """One pass over one account. The caller holds the account's lease."""
+    """One pass over one account. The caller holds the account's lease; ``still_ours`` raises, in each transaction that writes, when it is lost."""
 
     def __init__(
         self,
@@ -112,6 +115,7 @@ class Cycle:
         crm_url: str,
         options: Options,
         between_batches: Callable[[], None] = lambda: None,
+        still_ours: Callable[[Connection], None] = lambda connection: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._database = database
@@ -122,6 +126,7 @@ class Cycle:
         self._crm_url = crm_url
         self._options = options
         self._between_batches = between_batches
+        self._still_ours = still_ours
         self._sleep = sleep
         self._policy = policy_of(host, account, now)
         self._remembered = self._remember()
@@ -210,27 +215,32 @@ class Cycle:
         """
         if not intents:
             return list(links)
-        found = {item.stamp: item for item in reading.items.values() if item.stamp}
-        for kind in Kind:
-            wanted = [intent.stamp for intent in intents if intent.entry.kind is kind and intent.stamp not in found]
-            if wanted:
-                found |= {stamp: items[0] for stamp, items in self._mailbox.find_stamps(kind, wanted).items() if items}
+        found = self._find(reading, intents)
+        linked = {link.stamp: link.item_id for link in links if link.stamp}
+        own = {
+            intent.stamp: linked.get(intent.stamp) or _own(intent, found[intent.stamp]).item_id
+            for intent in intents
+            if intent.stamp in linked or intent.stamp in found
+        }
         if self._options.dry_run:
             return [
                 *links,
                 *(
-                    _provisional(number, intent, found[intent.stamp])
+                    _provisional(number, intent, item)
                     for number, intent in enumerate(intents, 1)
-                    if intent.stamp in found
+                    if intent.stamp not in linked
+                    for item in found.get(intent.stamp, ())
+                    if item.item_id == own[intent.stamp]
                 ),
             ]
         by_activity = {link.activity_id: link for link in links}
         with self._unit() as unit:
             for intent in intents:
-                item = found.get(intent.stamp)
-                if item is None:
+                if intent.stamp not in own:
                     unit.ledger.settle_intents([intent.stamp], "abandoned")
+                if intent.stamp in linked or intent.stamp not in own:
                     continue
+                item = next(item for item in found[intent.stamp] if item.item_id == own[intent.stamp])
                 replaced = by_activity.get(intent.activity_id)
                 if replaced is not None and replaced.state is not LinkState.REPLACED:
                     unit.ledger.set_link_state([replaced.link_id], LinkState.REPLACED)
@@ -243,8 +253,43 @@ class Cycle:
                     uid=item.uid,
                     stamp=intent.stamp,
                 )
-                unit.ledger.settle_intents([intent.stamp], "done")
-            return unit.ledger.links(self._account.account_id)
+            recovered = unit.ledger.links(self._account.account_id)
+        self._remove_doubles(reading, [intent for intent in intents if intent.stamp in own], found, own)
+        return recovered
+
+    def _find(self, reading: Reading, intents: Sequence[Intent]) -> dict[str, list[Item]]:
+        """The items that carry the stamps of these intents: among those that were read, else in the mailbox."""
+        found: dict[str, list[Item]] = {}
+        stamps = {intent.stamp for intent in intents}
+        for item in reading.items.values():
+            if item.stamp in stamps:
+                found.setdefault(item.stamp, []).append(item)
+        for kind in Kind:
+            wanted = [intent.stamp for intent in intents if intent.entry.kind is kind and intent.stamp not in found]
+            if wanted:
+                found |= {stamp: items for stamp, items in self._mailbox.find_stamps(kind, wanted).items() if items}
+        return found
+
+    def _remove_doubles(
+        self, reading: Reading, intents: Sequence[Intent], found: dict[str, list[Item]], own: dict[str, str]
+    ) -> None:
+        """Finish creates whose end was not recorded: what else carries their stamp and is as it was made is the server's double, no copy of a user."""
+        settled: list[str] = []
+        for kind in Kind:
+            of_kind = [intent for intent in intents if intent.entry.kind is kind]
+            doubles = {
+                item.item_id: intent.stamp
+                for intent in of_kind
+                for item in found.get(intent.stamp, ())
+                if item.item_id != own[intent.stamp] and not _is_edited(item, intent)
+            }
+            for item_id in doubles:
+                reading.items.pop(item_id, None)
+            outcomes = self._mailbox.delete(kind, list(doubles)) if doubles else []
+            left = {stamp for stamp, failure in zip(doubles.values(), outcomes, strict=True) if failure is not None}
+            settled += [intent.stamp for intent in of_kind if intent.stamp not in left]
+        with self._unit() as unit:
+            unit.ledger.settle_intents(settled, "done")
 
     def _brake(self, changes: Sequence[Change]) -> None:
         """Row Y4: stop before the first removal when there are more than anybody would expect."""
@@ -285,24 +330,28 @@ class Cycle:
                     now=self._now,
                     reason="it kept changing while it was written",
                 )
-            for link in self._unlisted(reading):
-                reason = "it was not listed when everything was read again"
-                key = f"activity:{link.activity_id}"
-                unit.ledger.retry_later(account_id, key, link.kind, attempts=0, now=self._now, reason=reason)
+            reason = "it was not listed when everything was read again"
+            for key, kind in self._unlisted(reading):
+                unit.ledger.retry_later(account_id, key, kind, attempts=0, now=self._now, reason=reason)
             unit.ledger.set_position(account_id, reading.position)
             self._result.links = unit.ledger.count_links(account_id)
 
-    def _unlisted(self, reading: Reading) -> list[Link]:
-        """Links whose item is not in a complete listing though the server did not call it deleted: to be asked for by id in the next cycle."""
+    def _unlisted(self, reading: Reading) -> list[tuple[str, Kind]]:
+        """What is not in a complete listing though the server did not call it deleted: to be asked for by id in the next cycle."""
         seen = reading.items.keys() | reading.gone | reading.masters.keys()
-        return [
-            link
+        unread = {master.uid for master, _ in reading.unexpanded.values()}
+        looked_at = reading.whole_series | unread | {master.uid for master in reading.masters.values()}
+        unlisted = [
+            (f"activity:{link.activity_id}", link.kind)
             for link in self._remembered.links
             if link.state is LinkState.ACTIVE
-            and link.original_start is None
+            and (link.original_start is None or link.uid not in looked_at)
             and link.kind in reading.complete
             and link.item_id not in seen
         ]
+        if Kind.EVENT in reading.complete:
+            unlisted += [(f"item:{item_id}", Kind.EVENT) for item_id in self._remembered.series if item_id not in seen]
+        return unlisted
 
     def _finish(self) -> CycleResult:
         self._result.requests = self._mailbox.requests
@@ -326,6 +375,7 @@ class Cycle:
         @contextmanager
         def open_unit() -> Iterator[Unit]:
             with self._database.begin() as connection:
+                self._still_ours(connection)
                 yield Unit(Ledger(connection), SqlCrm(connection, self._now))
 
         return open_unit()
@@ -359,6 +409,17 @@ def policy_of(host: Host, account: Account, now: datetime) -> SyncPolicy:
         conflict=host.conflict,
         reschedule=host.reschedule,
     )
+
+
+def _own(intent: Intent, items: Sequence[Item]) -> Item:
+    """Which of the items with an intent's stamp is its own: the one that a user has edited, if there are several."""
+    return next((item for item in items if _is_edited(item, intent)), items[0])
+
+
+def _is_edited(item: Item, intent: Intent) -> bool:
+    """Whether an item is no longer what the intent made."""
+    made = intent.entry
+    return item.when is None or bool(differing(entry_of_item(item, made), made, shared_fields(made)))
 
 
 def _provisional(number: int, intent: Intent, item: Item) -> Link:

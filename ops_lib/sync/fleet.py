@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from ops_lib.access.hosts import Hosts
 from ops_lib.access.secrets import resolve
 from ops_lib.diagnosis.statuses import MEANINGS, NOT_ENABLED, NOT_SYNCING, SYNCING, UNATTEMPTED, is_permanent, status_of
@@ -126,11 +128,16 @@ class Fleet:
                 crm_url=self._workspace.settings.crm_url,
                 options=options,
                 between_batches=lambda: self._keep(account, worker),
+                still_ours=lambda connection: _hold(connection, account, worker),
                 sleep=self._sleep,
             )
             return cycle.run()
         except TooManyDeletions as error:
             result = CycleResult(account=account, outcome="blocked", error=error)
+        except (
+            LeaseHeld
+        ) as error:  # it slept so long that another took the account over, who finishes what this one began
+            result = CycleResult(account=account, outcome="busy", error=error)
         except OpsError as error:
             if isinstance(error, SignInRefused):
                 self._refused[credential] = error
@@ -145,8 +152,7 @@ class Fleet:
     def _keep(self, account: Account, worker: str) -> None:
         """Hold on to the lease between batches; whoever lost it writes nothing more."""
         with self._database.begin() as connection:
-            if not Leases(connection).keep(account.account_id, worker, LEASE_SECONDS):
-                raise LeaseHeld("another worker took the account over", subject=account.mailbox)
+            _hold(connection, account, worker)
 
     def _open(self, host: Host, account: Account) -> Mailbox:
         return open_mailbox(host, account, resolve, self._workspace.settings.request_timeout_seconds)
@@ -170,6 +176,12 @@ class Fleet:
                 message=str(error) if error is not None else "",
             )
             ledger.record_items(run_id, account.account_id, result.outcomes, now)
+
+
+def _hold(connection: Connection, account: Account, worker: str) -> None:
+    """Hold on to the lease for as long as this transaction lasts; whoever lost it writes nothing more, not even what it had done last."""
+    if not Leases(connection).keep(account.account_id, worker, LEASE_SECONDS):
+        raise LeaseHeld("another worker took the account over", subject=account.mailbox)
 
 
 def next_status(before: Status | None, result: CycleResult, now: datetime) -> Status:

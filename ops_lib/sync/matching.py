@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from ops_lib.model import Intent, Item, Kind, Link, LinkState
+from ops_lib.sync.mapping import instants
 
 HALF_A_DAY = timedelta(hours=12)
 
@@ -20,6 +22,7 @@ class ExchangeNews:
     ``masters`` are the item ids of masters, with their UID. ``unread`` are items that could not be read, with the reason.
     ``complete``: the kinds of which every item is here. ``existing`` are ids that are known to exist though they are not among ``items``.
     ``texts`` are bodies as text, by item id. ``unexpanded`` are series whose occurrences are not known, by their master's id, with the reason.
+    ``known`` are the activities that were once made of items without a link, by item id.
     """
 
     items: Mapping[str, Item] = field(default_factory=dict)
@@ -31,6 +34,7 @@ class ExchangeNews:
     existing: frozenset[str] = frozenset()
     complete: frozenset[Kind] = frozenset()
     unexpanded: Mapping[str, tuple[Item, str]] = field(default_factory=dict)
+    known: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,23 +66,27 @@ def match_items(exchange: ExchangeNews, links: Sequence[Link]) -> Matches:
     by_id = {link.item_id: link for link in active}
     by_uid = {(link.uid, link.original_start): link for link in active if link.uid}
     by_stamp = {link.stamp: link for link in active if link.stamp}
+    leaving = {link.item_id for link in links if link.state is LinkState.REPLACED} - by_id.keys()
     matches = Matches()
     rest: list[Item] = []
     for item in exchange.items.values():
         link = by_id.get(item.item_id)
+        if item.item_id in leaving:
+            continue
         if link is not None:
             matches.of_link[link.link_id] = item
         else:
             rest.append(item)
     for item in rest:
-        link = by_uid.get((item.uid, item.original_start)) or by_stamp.get(item.stamp)
-        if link is None and item.original_start is not None:
-            link = _became_series(item, exchange, by_id)
+        link = by_uid.get((item.uid, item.original_start))
+        if link is None and item.original_start is None:
+            link = by_stamp.get(item.stamp)
         if link is not None and link.link_id not in matches.of_link and is_missing(link, item, exchange):
             matches.of_link[link.link_id] = item
         else:
             matches.strangers.append(item)
     _match_retimed(matches, active, exchange)
+    _match_new_series(matches, active, exchange)
     return matches
 
 
@@ -109,15 +117,35 @@ def _match_retimed(matches: Matches, active: Sequence[Link], exchange: ExchangeN
     matches.strangers = [item for index, item in enumerate(matches.strangers) if index not in taken]
 
 
-def suspects(exchange: ExchangeNews, links: Sequence[Link]) -> frozenset[str]:
-    """Item ids of links that an unknown item resembles, and of which it is not known whether they still exist: to be looked up before planning."""
+def _match_new_series(matches: Matches, active: Sequence[Link], exchange: ExchangeNews) -> None:
+    """A single event that is the master of a series now: its link goes to the occurrence that was due nearest to where it stood."""
+    for link in active:
+        uid = exchange.masters.get(link.item_id)
+        if uid is None or link.original_start is not None or link.link_id in matches.of_link:
+            continue
+        stood = instants(link.agreed.when, _ANYWHERE).start
+        due = [
+            (abs(item.original_start - stood), index)
+            for index, item in enumerate(matches.strangers)
+            if item.original_start is not None and item.uid == uid
+        ]
+        if due:
+            matches.of_link[link.link_id] = matches.strangers.pop(min(due)[1])
+
+
+_ANYWHERE = ZoneInfo("UTC")
+
+
+def suspects(exchange: ExchangeNews, links: Sequence[Link]) -> dict[str, list[str]]:
+    """Item ids of links that unknown items resemble, with these, where it is not known whether the link's own still exists: to be looked up
+    before planning."""
     if not exchange.items:
-        return frozenset()
+        return {}
     active = [link for link in links if link.state in (LinkState.ACTIVE, LinkState.RESTING)]
-    known = {link.item_id for link in active}
+    known = {link.item_id for link in links if link.state is not LinkState.ENDED}
     by_uid = {(link.uid, link.original_start): link for link in active if link.uid}
     by_stamp = {link.stamp: link for link in active if link.stamp}
-    found: set[str] = set()
+    found: dict[str, list[str]] = {}
     for item in exchange.items.values():
         if item.item_id in known or item.original_start is not None:
             continue
@@ -127,9 +155,10 @@ def suspects(exchange: ExchangeNews, links: Sequence[Link]) -> frozenset[str]:
             and link.kind not in exchange.complete
             and link.item_id not in exchange.items
             and link.item_id not in exchange.gone
+            and link.item_id not in exchange.existing
         ):
-            found.add(link.item_id)
-    return frozenset(found)
+            found.setdefault(link.item_id, []).append(item.item_id)
+    return found
 
 
 def is_missing(link: Link, item: Item, exchange: ExchangeNews) -> bool:
@@ -142,12 +171,3 @@ def is_missing(link: Link, item: Item, exchange: ExchangeNews) -> bool:
         or item.original_start is not None
         or link.kind in exchange.complete
     )
-
-
-def _became_series(item: Item, exchange: ExchangeNews, by_id: Mapping[str, Link]) -> Link | None:
-    """The link of a single event that is now the master of the series this occurrence belongs to, if this is the one that stood there."""
-    for master_id, uid in exchange.masters.items():
-        link = by_id.get(master_id)
-        if uid == item.uid and link is not None and link.original_start is None and item.when == link.agreed.when:
-            return link
-    return None

@@ -7,8 +7,8 @@ Exchange hold now or the explicit news that it is gone, and what both held when 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from ops_lib.model import Activity, AllDay, Change, Item, ItemType, Kind, Link, LinkState, Origin
@@ -39,7 +39,11 @@ def plan(
         item = matches.of_link.get(link.link_id)
         if item is None and successor is None and link.activity_id not in activities and not _has_news(link, exchange):
             continue
-        if successor is not None and successor.activity_id not in linked and _is_moved_in_place(link, item, policy):
+        if (
+            successor is not None
+            and successor.activity_id not in linked
+            and _is_moved_in_place(link, item, policy, exchange.unread)
+        ):
             taken_over.add(successor.activity_id)
             pair = Pair(
                 link=link,
@@ -69,6 +73,7 @@ def plan(
         ):
             changes.extend(_new_activity(activity, agreed, policy))
     changes.extend(_unexpanded(master, reason) for master, reason in exchange.unexpanded.values())
+    changes.extend(_unread(exchange, {link.item_id for link in agreed.links}))
     return sorted(changes, key=_order)
 
 
@@ -86,6 +91,15 @@ def _unexpanded(master: Item, reason: str) -> Change:
     return Change(action="skip", side="crm", kind=master.kind, key=f"item:{master.item_id}", item=master, reason=reason)
 
 
+def _unread(exchange: ExchangeNews, linked: Collection[str]) -> list[Change]:
+    """Items of which nothing is known but that they cannot be read: they are not forgotten."""
+    return [
+        Change(action="skip", side="crm", kind=Kind.EVENT, key=f"item:{item_id}", reason=f"not readable now: {reason}")
+        for item_id, reason in exchange.unread.items()
+        if item_id not in exchange.items and item_id not in linked and item_id not in exchange.unexpanded
+    ]
+
+
 def _successors(activities: Mapping[str, Activity]) -> dict[str, Activity]:
     """For each activity that was rescheduled, the one that stands for it now, over however many reschedules."""
     direct = {a.rescheduled_from: a for a in activities.values() if a.rescheduled_from is not None}
@@ -100,10 +114,11 @@ def _successors(activities: Mapping[str, Activity]) -> dict[str, Activity]:
     return final
 
 
-def _is_moved_in_place(link: Link, item: Item | None, policy: SyncPolicy) -> bool:
+def _is_moved_in_place(link: Link, item: Item | None, policy: SyncPolicy, unread: Collection[str]) -> bool:
     """Whether a reschedule in the CRM keeps the Exchange item (C6).
 
-    The user's own events, meetings and occurrences are never made anew, nor is one that the user edited meanwhile: the conflict rule needs it.
+    The user's own events, meetings and occurrences are never made anew, nor is one that the user edited meanwhile (the conflict rule needs it)
+    or that carries what cannot be carried over to another: attachments, categories, a reminder of the user's own.
     """
     if (
         policy.reschedule == "update"
@@ -113,8 +128,12 @@ def _is_moved_in_place(link: Link, item: Item | None, policy: SyncPolicy) -> boo
     ):
         return True
     if item is None or item.when is None or item.is_cancelled:
-        return False
-    return item.is_meeting or bool(differing(entry_of_item(item, link.agreed), link.agreed, shared_fields(link.agreed)))
+        return link.item_id in unread  # what the user put on it is not known: it waits
+    return (
+        item.is_meeting
+        or bool(item.extras)
+        or bool(differing(entry_of_item(item, link.agreed), link.agreed, shared_fields(link.agreed)))
+    )
 
 
 def _finish_replacement(link: Link, exchange: ExchangeNews) -> Change:
@@ -153,18 +172,18 @@ def _adopt(
     exchange: ExchangeNews,
     linked: set[str],
 ) -> _Adopted:
-    """Items without a link: ours that lost it, late doubles of ours, and the user's own."""
+    """Items without a link: ours that lost it, late doubles of ours, what came back after its removal, and the user's own."""
     adopted = _Adopted()
-    abandoned = {intent.stamp for intent in agreed.intents if intent.state == "abandoned"}
+    abandoned = {intent.stamp: intent.activity_id for intent in agreed.intents if intent.state == "abandoned"}
+    stand_ins = _successors(activities)
     for item in strangers:
         if item.item_type is ItemType.MASTER or item.is_cancelled:
             continue
-        named = named_by(item.stamp, agreed.crm_id)
-        activity_id = named.activity_id if named is not None else None
-        activity = activities.get(activity_id) if activity_id is not None else None
-        if activity is not None and named is not None and not named.is_of(activity):
-            activity = None
-        if item.stamp and item.stamp in abandoned and (activity_id in linked or activity_id in adopted.activity_ids):
+        activity = _named(item, activities, exchange, agreed.crm_id)
+        if activity is not None and activity.is_deleted:
+            activity = stand_ins.get(activity.activity_id, activity)
+        is_taken = activity is not None and activity.activity_id in linked | adopted.activity_ids
+        if item.stamp in abandoned and activity is not None and (is_taken or is_gone(activity)):
             adopted.changes.append(
                 Change(
                     action="delete",
@@ -172,20 +191,53 @@ def _adopt(
                     kind=item.kind,
                     key=f"item:{item.item_id}",
                     item=item,
-                    reason="a create of ours that the server carried out late: the activity has another item by now",
+                    reason="a create of ours that the server carried out late: the activity has another item by now, or none",
                 )
             )
-        elif (
-            activity is not None
-            and activity.activity_id not in linked
-            and activity.activity_id not in adopted.activity_ids
-            and not is_gone(activity)
-        ):
+        elif activity is not None and not is_taken and is_gone(activity):
+            change = _returned(item, activity, policy, exchange)
+            if change is not None:
+                adopted.activity_ids.add(activity.activity_id)
+                adopted.changes.append(change)
+        elif activity is not None and not is_taken:
             adopted.activity_ids.add(activity.activity_id)
             adopted.changes.append(_relink(item, activity, policy))
         elif item.kind is Kind.EVENT:
             adopted.changes.extend(_new_item(item, policy, exchange))
     return adopted
+
+
+def _named(item: Item, activities: Mapping[str, Activity], exchange: ExchangeNews, crm_id: str) -> Activity | None:
+    """The activity that was made of this item, or that its stamp names. A copy of ours that became an entry of its own carries our stamp too."""
+    known = exchange.known.get(item.item_id)
+    if known is not None and known in activities:
+        return activities[known]
+    named = named_by(item.stamp, crm_id)
+    activity = activities.get(named.activity_id) if named is not None else None
+    return activity if activity is not None and named is not None and named.is_of(activity) else None
+
+
+def _returned(item: Item, activity: Activity, policy: SyncPolicy, exchange: ExchangeNews) -> Change | None:
+    """An item that is back after its removal, from Deleted Items or a backup: its activity stands again."""
+    key = f"activity:{activity.activity_id}"
+    if item.item_id in exchange.unread:
+        reason = f"not readable now: {exchange.unread[item.item_id]}"
+        return Change(action="skip", side="crm", kind=item.kind, key=f"item:{item.item_id}", item=item, reason=reason)
+    if item.when is None or not is_current(activity.origin, item.when, policy):
+        return None
+    ours = entry_of_activity(activity, item.kind)
+    theirs = entry_of_item(item, ours, exchange.texts.get(item.item_id))
+    is_complete = theirs.is_complete and item.kind is Kind.TASK
+    return Change(
+        action="restore",
+        side="crm",
+        kind=item.kind,
+        key=key,
+        activity=activity,
+        item=item,
+        after=replace(theirs, is_complete=is_complete),
+        reason="it is in Outlook again after its removal",
+    )
 
 
 def _relink(item: Item, activity: Activity, policy: SyncPolicy) -> Change:

@@ -217,13 +217,24 @@ class Writer:
     def _remove_doubles(self, kind: Kind, made: dict[str, str]) -> None:
         """A create that a server carried out twice: while no user can have copied it, whatever else carries its stamp is a double of ours.
 
-        ``made`` are the items by stamp. That it could not be looked does no harm now: the item itself is linked.
+        ``made`` are the items by stamp. Only when this was looked for, and what was found is gone, are the creates recorded as done; else
+        their intents stay open, and the next cycle looks again.
         """
+        if not made:
+            return
         with suppress(MailboxError):
-            found = self._mailbox.find_stamps(kind, list(made)) if made else {}
-            doubles = [item.item_id for stamp, items in found.items() for item in items if item.item_id != made[stamp]]
-            if doubles and all(any(item.item_id == made[stamp] for item in items) for stamp, items in found.items()):
-                self._mailbox.delete(kind, doubles)
+            found = self._mailbox.find_stamps(kind, list(made))
+            doubles = {
+                item.item_id: stamp
+                for stamp, items in found.items()
+                if any(item.item_id == made[stamp] for item in items)
+                for item in items
+                if item.item_id != made[stamp]
+            }
+            outcomes = self._mailbox.delete(kind, list(doubles)) if doubles else []
+            left = {stamp for stamp, failure in zip(doubles.values(), outcomes, strict=True) if failure is not None}
+            with self._unit() as unit:
+                unit.ledger.settle_intents(made.keys() - left, "done")
 
     def _link_created(self, unit: Unit, change: Change, stamp: str, made: Written, doomed: set[int]) -> None:
         assert change.after is not None
@@ -241,7 +252,6 @@ class Writer:
         unit.ledger.add_link(
             self._account.account_id, activity_id_of(change), change.after, made, crm_version=version, stamp=stamp
         )
-        unit.ledger.settle_intents([stamp], "done")
         self._done(change, made.item_id)
 
     def _update(self, kind: Kind, batch: Sequence[Change]) -> None:
