@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -36,13 +36,13 @@ from exchangelib.services.common import EWSAccountService
 from exchangelib.util import post_ratelimited
 from lxml import etree
 from oauthlib.oauth2 import OAuth2Error, TokenExpiredError
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError
 
 from ops_lib.errors import AnswerLost, InputError, MailboxError, ServerFailed, SignInRefused, Unreachable, WrongUrl
 from ops_lib.mailbox import SignIns
 from ops_lib.mailbox.ews import failures
 from ops_lib.mailbox.ews.answers import Answer
+from ops_lib.mailbox.ews.connections import Adapter
 from ops_lib.mailbox.ews.door import Door, OpenGate
 from ops_lib.mailbox.ews.oauth import MsalCredentials, fingerprint, source_of
 from ops_lib.model import Account, Host
@@ -79,25 +79,6 @@ class _NoRetry(FailFast):  # type: ignore[misc]
         raise failures.of_status(status, response.headers, content, subject=self.subject, auth=self.auth)
 
 
-class _Adapter(HTTPAdapter):
-    """One connection. A host's own CA wins over REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, which requests puts before a session's ``verify``."""
-
-    def __init__(self, ca_bundle: str, **options: Any) -> None:
-        self.ca_bundle = ca_bundle
-        super().__init__(**options)
-
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: bool | str = True,
-        cert: Any = None,
-        proxies: Mapping[str, str] | None = None,
-    ) -> requests.Response:
-        return super().send(request, stream, timeout, self.ca_bundle or verify, cert, proxies)
-
-
 class _Protocol(BaseProtocol):  # type: ignore[misc]
     """The sessions of one host and one sign-in. exchangelib's own cache of protocols is keyed by URL and credentials only: not used."""
 
@@ -118,7 +99,7 @@ class _Protocol(BaseProtocol):  # type: ignore[misc]
 
     def create_session(self) -> Any:
         session = super().create_session()
-        adapter = _Adapter(self.ca_bundle, pool_block=True, pool_connections=1, pool_maxsize=1, max_retries=0)
+        adapter = Adapter(self.ca_bundle, pool_block=True, pool_connections=1, pool_maxsize=1, max_retries=0)
         session.mount(self.service_endpoint, adapter)
         return session
 
@@ -345,6 +326,13 @@ def _protocol_for(
             )
             _protocols[key] = _Protocol(configuration, host.ca_bundle, door)
         return _protocols[key]
+
+
+def forget_sign_in(tokens: tuple[str, ...]) -> None:
+    """Close the connections of one sign-in by tokens (their ``key``) and forget it."""
+    with _protocols_lock:
+        for key in [each for each in _protocols if each[-len(tokens) :] == tokens]:
+            _protocols.pop(key).close()
 
 
 def close_connections() -> None:

@@ -1,0 +1,112 @@
+"""HTTP connections as the suite makes them: TLS 1.2 or newer, a host's own CA, and an end to every answer.
+
+A read timeout alone does not end an answer that comes byte by byte: each byte starts it anew. Here the whole answer has a time, from
+the first byte of its header to the last of its body.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.poolmanager import ProxyManager
+from urllib3.util.ssl_ import create_urllib3_context
+
+WHOLE_ANSWER = 3
+"""A whole answer may take so many times what one read may: a large page on a slow line is read to its end."""
+
+
+def tls_context() -> ssl.SSLContext:
+    """TLS 1.2 or newer, certificates and names verified. Which authorities are trusted is loaded by whoever connects."""
+    context: ssl.SSLContext = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = True
+    return context
+
+
+class Adapter(HTTPAdapter):
+    """One connection. A host's own CA wins over REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, which requests puts before a session's ``verify``."""
+
+    def __init__(self, ca_bundle: str = "", **options: Any) -> None:
+        self.ca_bundle = ca_bundle
+        super().__init__(**options)
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options, ssl_context=tls_context())
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
+        manager: ProxyManager = super().proxy_manager_for(proxy, **options, ssl_context=tls_context())
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        return super().send(request, stream, timeout, self.ca_bundle or verify or True, cert, proxies)
+
+
+class _Until(io.RawIOBase):
+    """What a socket receives, until a moment."""
+
+    def __init__(self, raw: io.RawIOBase, sock: Any, moment: float) -> None:
+        self._raw, self._sock, self._moment = raw, sock, moment
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._moment - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer did not come to an end in time")
+        timeout = self._sock.gettimeout()
+        self._sock.settimeout(left if timeout is None else min(timeout, left))
+        try:
+            return self._raw.readinto(buffer)
+        finally:
+            self._sock.settimeout(timeout)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that ends in time."""
+
+    def __init__(self, sock: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        timeout = sock.gettimeout()
+        if timeout is not None:
+            raw = self.fp.detach()
+            self.fp = io.BufferedReader(_Until(raw, sock, time.monotonic() + WHOLE_ANSWER * timeout))
+
+
+class _Pool(HTTPConnectionPool):
+    def _new_conn(self) -> Any:
+        connection = super()._new_conn()
+        connection.response_class = _Answer  # type: ignore[attr-defined]
+        return connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    def _new_conn(self) -> Any:
+        connection = super()._new_conn()
+        connection.response_class = _Answer  # type: ignore[attr-defined]
+        return connection
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
