@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from ops_lib.errors import InputError, OpsError
 from ops_lib.sandbox.attempts import Attempts
+from ops_lib.sandbox.autodiscover import Whereabouts
 from ops_lib.sandbox.clock import Clock
 from ops_lib.sandbox.entra import Directory
 from ops_lib.sandbox.entra.control import EntraControl
@@ -40,6 +41,7 @@ class Controlled(Protocol):
     directory: Directory
     attempts: Attempts
     gate: Gate
+    whereabouts: Whereabouts
 
     @property
     def organisation(self) -> Organisation:
@@ -165,6 +167,13 @@ def routes(sandbox: Controlled) -> list[Route]:
         sandbox.gate.offers = read_ways((await _document(request)).get("offers"))
         return await sign_in(request)
 
+    async def autodiscover(_: Request) -> Response:
+        return JSONResponse(sandbox.whereabouts.document())
+
+    async def set_autodiscover(request: Request) -> Response:
+        sandbox.whereabouts.change(await _document(request))
+        return await autodiscover(request)
+
     def may_act(client_id: str) -> None:
         sandbox.organisation.grant_impersonation(client_id, None)
 
@@ -184,6 +193,8 @@ def routes(sandbox: Controlled) -> list[Route]:
         ("/clock", "POST", set_clock),
         ("/sign-in", "GET", sign_in),
         ("/sign-in", "POST", set_sign_in),
+        ("/autodiscover", "GET", autodiscover),
+        ("/autodiscover", "POST", set_autodiscover),
         ("/reset", "POST", reset),
         *entra_routes(EntraControl(sandbox.directory, sandbox.attempts, may_act), _document),
     ]

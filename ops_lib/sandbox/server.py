@@ -26,6 +26,8 @@ from typing import IO, Any
 from ops_lib.errors import SandboxError
 from ops_lib.sandbox import control
 from ops_lib.sandbox.attempts import Attempts
+from ops_lib.sandbox.autodiscover import POX_PATH, Autodiscover, Whereabouts
+from ops_lib.sandbox.autodiscover_web import AutodiscoverEndpoint
 from ops_lib.sandbox.clock import Clock
 from ops_lib.sandbox.endpoint import LARGEST_REQUEST_BYTES, Behind, EwsEndpoint
 from ops_lib.sandbox.entra import Directory
@@ -79,6 +81,13 @@ class Sandbox:
         self._behind = Behind(self._fresh())
         domain = self.residents.service.address.rpartition("@")[2]
         self.gate = Gate(self._behind, self.directory, self.attempts, domain, self.residents.sign_in)
+        self.whereabouts = Whereabouts()
+        autodiscover = Autodiscover(
+            lambda address: self.organisation.find_mailbox(address),
+            self.whereabouts,
+            self.clock,
+            lambda: self.ews_url_https,
+        )
         self._web = Web(
             EwsEndpoint(
                 self._behind,
@@ -88,6 +97,7 @@ class Sandbox:
                 largest_request_bytes=largest_request_bytes,
             ),
             EntraEndpoint(self.directory, self._sign_in, self.faults, self.sign_ins),
+            AutodiscoverEndpoint(autodiscover, self.gate, self.sign_ins),
             self,
         )
         self.directory.members.member(self.residents.service.address).is_admin = True
@@ -136,6 +146,7 @@ class Sandbox:
         return {
             "ews_url": self.ews_url,
             "ews_url_https": self.ews_url_https,
+            "autodiscover_url": f"{self._https}{POX_PATH}",
             "entra_url": self.entra_url,
             "graph_url": f"{self._https}{GRAPH_PATH}",
             "ca_file": str(self.ca_file),
@@ -174,6 +185,7 @@ class Sandbox:
         self.directory.members.member(self.residents.service.address).is_admin = True
         self.attempts.restart()
         self.gate.offers = self.residents.sign_in
+        self.whereabouts.change({})
         self.requests.clear()
         self.sign_ins.clear()
 

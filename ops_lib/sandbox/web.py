@@ -1,4 +1,4 @@
-"""Everything the sandbox answers over HTTP, by path: EWS, Entra, the control endpoints, and where Graph will be."""
+"""Everything the sandbox answers over HTTP, by path: EWS, Autodiscover, Entra, the control endpoints, and where Graph will be."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse
 
 from ops_lib.sandbox import control
 from ops_lib.sandbox.answers import Receive, Scope, Send
+from ops_lib.sandbox.autodiscover_web import AutodiscoverEndpoint
 from ops_lib.sandbox.endpoint import EWS_PATH, EwsEndpoint
 from ops_lib.sandbox.entra.web import EntraEndpoint
 
@@ -25,8 +26,15 @@ _NO_GRAPH = JSONResponse(
 class Web:
     """The ASGI application behind both listeners."""
 
-    def __init__(self, ews: EwsEndpoint, entra: EntraEndpoint, controlled: control.Controlled) -> None:
+    def __init__(
+        self,
+        ews: EwsEndpoint,
+        entra: EntraEndpoint,
+        autodiscover: AutodiscoverEndpoint,
+        controlled: control.Controlled,
+    ) -> None:
         self._ews = ews
+        self._autodiscover = autodiscover
         self._entra = entra
         self._rest = Starlette(routes=control.routes(controlled))
 
@@ -35,6 +43,8 @@ class Web:
         path = scope.get("path", "")
         if path.rstrip("/").lower() == EWS_PATH:
             await self._ews(scope, receive, send)
+        elif self._autodiscover.matches(path):
+            await self._autodiscover(scope, receive, send)
         elif matched := self._entra.matches(path):
             await self._entra.answer(matched, scope, receive, send)
         elif path == GRAPH_PATH or path.startswith(GRAPH_PATH + "/"):

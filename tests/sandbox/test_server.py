@@ -555,7 +555,7 @@ def test_serve_until_told(number: signal.Signals) -> None:
         document = json.loads(process.stdout.readline())
         assert set(document) == {
             *("ews_url", "ews_url_https", "entra_url", "graph_url", "ca_file", "users", "service", "app"),
-            *("public_app", "control_url"),
+            *("public_app", "autodiscover_url", "control_url"),
         }
         assert document["ews_url"] == f"http://127.0.0.1:{port}/EWS/Exchange.asmx"
         assert [user["email"] for user in document["users"]] == [ALICE, BOB, CAROL]
