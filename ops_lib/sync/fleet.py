@@ -12,10 +12,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from ops_lib.access.hosts import Hosts
-from ops_lib.access.secrets import resolve
 from ops_lib.diagnosis.statuses import MEANINGS, NOT_ENABLED, NOT_SYNCING, SYNCING, UNATTEMPTED, is_permanent, status_of
 from ops_lib.errors import LeaseHeld, MailboxError, OpsError, SignInRefused, TooManyDeletions
-from ops_lib.mailbox import Mailbox, open_mailbox
+from ops_lib.mailbox import Mailbox
 from ops_lib.model import Account, Host
 from ops_lib.sync.cycle import Cycle, CycleResult, Options
 from ops_lib.sync.leases import Leases, this_worker
@@ -105,7 +104,7 @@ class Fleet:
         if not account.calendar:
             return CycleResult(account=account, outcome="off")
         host = self._hosts[account.host_id]
-        credential = (host.host_id, account.secret or host.service_user)
+        credential = _credential(host, account)
         refused = self._refused.get(credential)
         if refused is not None:  # the same password is never tried twice in a run: that locks service accounts
             return CycleResult(account=account, outcome="failed", error=refused)
@@ -131,7 +130,9 @@ class Fleet:
                 still_ours=lambda connection: _hold(connection, account, worker),
                 sleep=self._sleep,
             )
-            return cycle.run()
+            result = cycle.run()
+            self._workspace.access.note(host, account, None)
+            return result
         except TooManyDeletions as error:
             result = CycleResult(account=account, outcome="blocked", error=error)
         except (
@@ -141,6 +142,7 @@ class Fleet:
         except OpsError as error:
             if isinstance(error, SignInRefused):
                 self._refused[credential] = error
+                self._workspace.access.note(host, account, error)
             result = CycleResult(account=account, outcome="failed", error=error)
         finally:
             with suppress(OpsError), self._database.begin() as connection:
@@ -155,7 +157,7 @@ class Fleet:
             _hold(connection, account, worker)
 
     def _open(self, host: Host, account: Account) -> Mailbox:
-        return open_mailbox(host, account, resolve, self._workspace.settings.request_timeout_seconds)
+        return self._workspace.open_mailbox(host, account)
 
     def _record(self, run_id: int, result: CycleResult, now: datetime) -> None:
         account, error = result.account, result.error
@@ -182,6 +184,11 @@ def _hold(connection: Connection, account: Account, worker: str) -> None:
     """Hold on to the lease for as long as this transaction lasts; whoever lost it writes nothing more, not even what it had done last."""
     if not Leases(connection).keep(account.account_id, worker, LEASE_SECONDS):
         raise LeaseHeld("another worker took the account over", subject=account.mailbox)
+
+
+def _credential(host: Host, account: Account) -> tuple[str, str]:
+    """What accounts that sign in alike have in common: one who signs in for all, or each themselves."""
+    return (host.host_id, account.user_email if host.access == "direct" else host.service_user)
 
 
 def next_status(before: Status | None, result: CycleResult, now: datetime) -> Status:
