@@ -26,6 +26,20 @@ STATUS_DESCRIPTIONS = {
 }
 
 
+_LONGEST_SUBJECT = 255
+
+
+def stored_subject(text: str) -> str:
+    """A subject as the server keeps it: one of more than 255 UTF-16 units is cut, and says so by three dots.
+
+    Source: exchangelib's maintainer on nylas/exchangelib #68.
+    """
+    raw = text.encode("utf-16-le", "surrogatepass")
+    if len(raw) <= 2 * _LONGEST_SUBJECT:
+        return text
+    return raw[: 2 * (_LONGEST_SUBJECT - 3)].decode("utf-16-le", "ignore") + "..."
+
+
 def midnights(start: datetime, end: datetime, zone_id: str) -> tuple[datetime, datetime]:
     """The whole days, in the zone, that an all-day event from ``start`` to ``end`` takes up; at least one."""
     zone = zones.zone(zone_id)

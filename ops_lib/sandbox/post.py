@@ -116,9 +116,8 @@ def send(
                 arriving(mailbox, theirs)
             inbox = mailbox.folder("inbox")
             theirs["message:IsRead"] = False
-            mailbox.add_item(
-                inbox, letter.element, theirs, dict(letter.extended), by=by, attachments=letter.attachments
-            )
+            # named properties stay with the sender
+            mailbox.add_item(inbox, letter.element, theirs, by=by, attachments=letter.attachments)
         elif person.address.lower().rpartition("@")[2] in _domains(organisation):
             unknown.append(person)
         else:

@@ -97,9 +97,14 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str, limit: int = 0) -> str:
-    """Text as a subject or place holds it: one line, blanks folded, at most ``limit`` characters."""
+    """Text as a subject or place holds it: one line, blanks folded, at most ``limit`` characters as Exchange counts them.
+
+    It counts UTF-16 units: most emoji are two. What is over, it would cut by itself, and that would look like an edit.
+    """
     line = _BLANKS.sub(" ", clean(text)).strip()
-    return line[:limit].rstrip() if limit else line
+    if not limit or len(line) <= limit // 2:
+        return line
+    return line.encode("utf-16-le")[: 2 * limit].decode("utf-16-le", "ignore").rstrip()
 
 
 def notes_of(text: str) -> str:

@@ -75,6 +75,8 @@ def read_field(element_name: str, child: Any, session: Session) -> tuple[Propert
         except zones.UnknownZone:
             raise ResponseError("ErrorTimeZone") from None
     value = codecs.READ[row.kind](child)
+    if row.uri == "item:Subject":
+        value = events.stored_subject(value)
     if row.kind == "date":
         value = task_date(value, session)
     return row, value

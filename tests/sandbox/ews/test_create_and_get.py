@@ -263,3 +263,15 @@ def test_neighbours_in_time_are_counted(client: Client) -> None:
     assert texts(item, "ConflictingMeetingCount", "AdjacentMeetingCount") == ["1", "1"]
     assert item.findtext(f"{T}ConflictingMeetings/{T}CalendarItem/{T}Subject") == "over"
     assert item.findtext(f"{T}AdjacentMeetings/{T}CalendarItem/{T}Subject") == "next"
+
+
+def test_a_long_subject_is_cut_and_says_so(client: Client) -> None:
+    """A subject of 255 UTF-16 units is kept; one of more loses its end to three dots, and no character is cut in two."""
+    for given, kept in (
+        ("x" * 255, "x" * 255),
+        ("x" * 256, "x" * 252 + "..."),
+        ("\N{HOUSE BUILDING}" * 127, "\N{HOUSE BUILDING}" * 127),
+        ("x" + "\N{HOUSE BUILDING}" * 128, "x" + "\N{HOUSE BUILDING}" * 125 + "..."),
+    ):
+        item = client.item(create(event(f"<t:Subject>{given}</t:Subject>")))
+        assert client.get(id_of(item), "item:Subject").findtext(f"{T}Subject") == kept
