@@ -11,15 +11,22 @@ import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from ops_lib.access.vault import Vault
 from ops_lib.crm.directory import Directory, zone_name
 from ops_lib.database.engine import Database
 from ops_lib.errors import InputError, WorkspaceError
+
+if TYPE_CHECKING:
+    from ops_lib.access.signin import Access
+    from ops_lib.mailbox import Mailbox
+    from ops_lib.model import Account, Host
 
 SETTINGS_FILE = "syncops.toml"
 DATABASE_VARIABLE = "SYNCOPS_DATABASE_URL"
@@ -61,6 +68,7 @@ class Workspace:
         self.settings = settings
         self.clock = clock
         self.database = Database(_absolute(settings.database_url, path))
+        self.vault = Vault(path)
 
     def __repr__(self) -> str:
         return f"Workspace({str(self.path)!r})"
@@ -110,6 +118,20 @@ class Workspace:
     def zone(self, name: str = "") -> ZoneInfo:
         """The time zone of that name, or the workspace's own."""
         return ZoneInfo(name or self.settings.default_time_zone)
+
+    @property
+    def access(self) -> Access:
+        """The credentials of the workspace's accounts, and how they are got."""
+        from ops_lib.access.signin import Access  # exchangelib takes most of a second
+
+        return Access(self.database, self.vault, self.clock, self.settings.request_timeout_seconds)
+
+    def open_mailbox(self, host: Host, account: Account) -> Mailbox:
+        """An account's mailbox, with the secrets and sign-ins of this workspace. Nothing is sent yet. **Raises** `OpsError`."""
+        from ops_lib.mailbox import open_mailbox
+
+        access = self.access
+        return open_mailbox(host, account, access.secrets, self.settings.request_timeout_seconds, access)
 
     def close(self) -> None:
         self.database.close()

@@ -18,9 +18,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from ops_lib.access.locks import file_lock
 from ops_lib.access.vault_keys import KEY_VARIABLE, NEW_KEY_VARIABLE, Key, KeyPlace
 from ops_lib.errors import InputError, WorkspaceError
@@ -229,6 +226,9 @@ class Vault:
         return KeyPlace.chosen(known["id"], known.get("kept", ""), self._environment)
 
     def _unsealed(self, key: Key, identity: str, sealed: bytes) -> tuple[str, str]:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         try:
             opened = AESGCM(key.derived("entries")).decrypt(sealed[:12], sealed[12:], identity.encode())
         except (InvalidTag, ValueError, TypeError):
@@ -251,6 +251,8 @@ def _id(key: Key, name: str) -> str:
 
 
 def _sealed(key: Key, identity: str, name: str, value: str) -> bytes:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # loading it takes longer than most commands
+
     nonce = os.urandom(12)
     return nonce + AESGCM(key.derived("entries")).encrypt(nonce, json.dumps([name, value]).encode(), identity.encode())
 

@@ -93,8 +93,6 @@ def status(account: AccountOption = None, host: HostOption = None, as_json: Json
 def check(account: AccountOption = None, host: HostOption = None, as_json: JsonOption = False) -> None:
     """Compare the ledger with what both sides hold now, read-only. Exit code 1 when an invariant is broken or could not be seen."""
     from ops_lib.access.hosts import Hosts
-    from ops_lib.access.secrets import resolve
-    from ops_lib.mailbox import open_mailbox
     from ops_lib.sync.audit import audit
 
     with open_workspace() as workspace:
@@ -106,7 +104,7 @@ def check(account: AccountOption = None, host: HostOption = None, as_json: JsonO
                 workspace,
                 hosts[each.host_id],
                 each,
-                open_mailbox(hosts[each.host_id], each, resolve, workspace.settings.request_timeout_seconds),
+                workspace.open_mailbox(hosts[each.host_id], each),
             )
             for each in accounts
         ]

@@ -15,12 +15,11 @@ import pandas as pd
 
 from ops_lib.access.accounts import Accounts
 from ops_lib.access.hosts import Hosts
-from ops_lib.access.secrets import resolve
 from ops_lib.crm.calendar import calendar
 from ops_lib.crm.directory import Directory
 from ops_lib.crm.store import SqlCrm
 from ops_lib.errors import ItemGone, OpsError
-from ops_lib.mailbox import Mailbox, open_mailbox
+from ops_lib.mailbox import Mailbox
 from ops_lib.model import (
     Account,
     Activity,
@@ -160,7 +159,7 @@ def read_week(
 
 def _opener(workspace: Workspace) -> MailboxFactory:
     def open_one(host: Host, account: Account) -> Mailbox:
-        return open_mailbox(host, account, resolve, workspace.settings.request_timeout_seconds)
+        return workspace.open_mailbox(host, account)
 
     return open_one
 

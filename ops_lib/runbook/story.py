@@ -11,12 +11,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ops_lib.access.hosts import Hosts
-from ops_lib.access.secrets import resolve
 from ops_lib.crm import ActivityContent
 from ops_lib.crm.calendar import calendar
 from ops_lib.crm.directory import Directory
 from ops_lib.crm.store import SqlCrm
-from ops_lib.mailbox import open_mailbox
 from ops_lib.model import Account, ActivityStatus, Entry, Kind, Link, LinkState, Origin, Timed, When, Window
 from ops_lib.runbook.demo import Demo, cycle
 from ops_lib.sync.audit import Audit, audit
@@ -115,7 +113,7 @@ def check(demo: Demo) -> list[Audit]:
         hosts = {host.host_id: host for host in Hosts(connection).all()}
     for account in demo.accounts():
         host = hosts[account.host_id]
-        found.append(audit(demo.workspace, host, account, open_mailbox(host, account, resolve)))
+        found.append(audit(demo.workspace, host, account, demo.workspace.open_mailbox(host, account)))
     return found
 
 
@@ -260,7 +258,7 @@ def _in_crm(demo: Demo, edit: Edit) -> When | None:
 def _in_mailbox(demo: Demo, edit: Edit) -> When | None:
     with demo.workspace.database.read() as connection:
         host = Hosts(connection).by_id(edit.account.host_id)
-    mailbox = open_mailbox(host, edit.account, resolve)
+    mailbox = demo.workspace.open_mailbox(host, edit.account)
     now = demo.clock()
     items = mailbox.view(Window(now - timedelta(days=2), now + timedelta(days=60))).items
     return _only(normal_when(item.when) for item in items if item.subject == edit.title and item.when is not None)
