@@ -12,10 +12,8 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -41,6 +39,7 @@ from ops_lib.sandbox.listeners import HOST, Listeners, bind, certificates, new_l
 from ops_lib.sandbox.requests_log import RequestsLog
 from ops_lib.sandbox.residents import Residents, nobody_else
 from ops_lib.sandbox.store import Organisation
+from ops_lib.sandbox.temporary import TemporaryFolder
 from ops_lib.sandbox.web import GRAPH_PATH, Web
 
 _START_SECONDS = 15.0
@@ -102,7 +101,7 @@ class Sandbox:
         )
         self.directory.members.member(self.residents.service.address).is_admin = True
         self._wanted_port = port
-        self._folder = Path()
+        self._folder: TemporaryFolder | None = None
         self.ca_file = Path()
         self._http = self._https = ""
         self._listeners: Listeners | None = None
@@ -196,8 +195,8 @@ class Sandbox:
         except SandboxError:
             http.close()
             raise
-        self._folder = Path(tempfile.mkdtemp(prefix="syncops-sandbox-"))
-        self.ca_file, tls = certificates(self._folder)
+        self._folder = TemporaryFolder("syncops-sandbox-")
+        self.ca_file, tls = certificates(self._folder.path)
         self._http = f"http://{HOST}:{http.getsockname()[1]}"
         self._https = f"https://{HOST}:{https.getsockname()[1]}"
         self._listeners = Listeners(self._web, http, https, tls)
@@ -205,7 +204,8 @@ class Sandbox:
 
     def _close(self) -> None:
         self._listeners = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder is not None:
+            self._folder.remove()
 
     def start(self) -> Sandbox:
         """Starts in a background thread; returns when it accepts connections. Raises SandboxError when it cannot."""
