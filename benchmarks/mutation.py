@@ -36,9 +36,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = ("plan", "pair", "matching", "scope", "mapping", "body")
 TESTS = ("tests/sync",)
-PATIENCE_SECONDS = 20.0
-"""How many seconds of tests are run to notice a mutant, the quickest tests first. Whoever survives this survives."""
-
 LONGEST_SECONDS = 120
 """What takes longer than this has an endless loop in it, and counts as noticed."""
 
@@ -296,8 +293,8 @@ def load(tests: list[str]) -> None:
         importlib.import_module(name)
 
 
-def tests_for(mutant: Mutant, reached: dict[str, dict[str, Any]]) -> list[str]:
-    """The tests that execute the mutated statement, the quickest first; for what runs at import, all that use the module."""
+def tests_for(mutant: Mutant, reached: dict[str, dict[str, Any]], patience_seconds: float) -> list[str]:
+    """The tests that execute the mutated statement, the quickest first, as many as take so long; for what runs at import, of all that use the module."""
     for lines in (mutant.statement if mutant.function is not None else None, mutant.function):
         wanted = set(lines or ())
         found = {
@@ -314,7 +311,7 @@ def tests_for(mutant: Mutant, reached: dict[str, dict[str, Any]]) -> list[str]:
             chosen = []
             for nodeid in sorted(found, key=lambda nodeid: found[nodeid]):
                 seconds += found[nodeid]
-                if not chosen or seconds < PATIENCE_SECONDS:
+                if not chosen or seconds < patience_seconds:
                     chosen.append(nodeid)
             return chosen
     return []
@@ -425,6 +422,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("mutation.jsonl"))
     parser.add_argument("--again", type=Path, help="a results file: only what survived in it")
     parser.add_argument("--every", type=int, default=1, help="only each n-th mutant")
+    parser.add_argument("--patience", type=float, default=60.0, help="seconds of tests to notice a mutant in")
     options = parser.parse_args()
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
@@ -444,7 +442,7 @@ def main() -> None:
     tally: dict[str, Counter[str]] = defaultdict(Counter)
     with options.results.open("a") as results:
         for mutant in mutants:
-            became, by = fate(mutant, tests_for(mutant, reached))
+            became, by = fate(mutant, tests_for(mutant, reached, options.patience))
             tally[mutant.module][became] += 1
             results.write(json.dumps({"key": mutant.key, "line": mutant.line, "fate": became, "by": by}) + "\n")
             results.flush()
