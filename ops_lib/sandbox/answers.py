@@ -45,6 +45,9 @@ class Answer:
         self._transport = scope[TRANSPORT]
         self._send = send
         self._gzipped = gzipped
+        given = dict(scope.get("headers", ()))
+        asked = given.get(b"return-client-request-id", b"").lower() == b"true"
+        self._client_request_id: bytes = given.get(b"client-request-id", b"") if asked else b""
 
     async def send(self, status: int, headers: Headers, body: bytes) -> int:
         """Sends the whole answer; says how many bytes the body had on the wire."""
@@ -77,6 +80,8 @@ class Answer:
         named = {name for name, _ in lines}
         if b"request-id" not in named:
             lines.append((b"request-id", str(uuid.uuid4()).encode()))
+        if self._client_request_id and b"client-request-id" not in named:
+            lines.append((b"client-request-id", self._client_request_id))
         if b"cache-control" not in named:
             lines.append((b"cache-control", b"private"))
         if self._gzipped and len(body) >= _COMPRESS_FROM_BYTES and b"content-encoding" not in named:

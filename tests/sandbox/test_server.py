@@ -639,3 +639,16 @@ def test_no_sync_state_outlives_the_organisation(sandbox: Sandbox) -> None:
     with pytest.raises(ErrorInvalidSyncStateData):
         list(account.calendar.sync_items(sync_state=state, only_fields=["subject"]))
     account.protocol.close()
+
+
+def test_request_ids_come_back(sandbox: Sandbox) -> None:
+    """A client's own request id is in the answer when it asks for it, and only then; the server's own always is."""
+    given = {**XML, "client-request-id": "id-1"}
+    with session(sandbox) as client:
+        asked = client.post(
+            sandbox.ews_url, data=envelope(get_folder()), headers={**given, "return-client-request-id": "true"}
+        )
+        unasked = client.post(sandbox.ews_url, data=envelope(get_folder()), headers=given)
+    assert asked.headers["client-request-id"] == "id-1"
+    assert "client-request-id" not in unasked.headers
+    assert asked.headers["request-id"] != unasked.headers["request-id"]

@@ -13,6 +13,7 @@ is a module of operations each, and rows in the table.
 from __future__ import annotations
 
 from ops_lib.sandbox import ids
+from ops_lib.sandbox.operations import EWS_OPERATIONS
 from ops_lib.sandbox.store import Organisation
 
 from . import (
@@ -76,6 +77,12 @@ class EwsFace:
         """
         request = envelope.parse(body)
         if request.operation not in OPERATIONS:
+            if (
+                request.operation.removesuffix("Request") in EWS_OPERATIONS
+            ):  # clients take ErrorInvalidRequest for a wrong version and repeat the request
+                raise SoapFault(
+                    "ErrorInvalidOperation", f"This server does not have the operation {request.operation}."
+                )
             raise SoapFault("ErrorInvalidRequest")
         if request.older_than(_SINCE.get(request.operation, "Exchange2007")):
             raise SoapFault("ErrorIncorrectSchemaVersion")

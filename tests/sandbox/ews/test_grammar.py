@@ -84,13 +84,15 @@ def test_the_fault_says_where_the_schema_is_broken(client: Client) -> None:
         (b"<hello/>", "ErrorInvalidRequest"),
         (envelope(""), "ErrorInvalidRequest"),
         (envelope("<m:MakeCoffee/>"), "ErrorInvalidRequest"),
+        (envelope("<m:GetUserOofSettingsRequest/>"), "ErrorInvalidOperation"),
+        (envelope("<m:GetRoomLists/>"), "ErrorInvalidOperation"),
         (envelope("<t:GetFolder/>"), "ErrorInvalidRequest"),
         (envelope(get_folder(), version="Exchange2030_Nonsense"), "ErrorInvalidServerVersion"),
         (envelope("<m:GetServerTimeZones/>", version="Exchange2007_SP1"), "ErrorIncorrectSchemaVersion"),
         (envelope(get_folder(), acting_as=" "), "ErrorInvalidExchangeImpersonationHeaderData"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "ErrorInvalidRequest"),
     ],
-    ids=["nothing", "cut short", "an entity", "no SOAP", "empty body", "no operation", "namespace", "version", "old version",
+    ids=["nothing", "cut short", "an entity", "no SOAP", "empty body", "no operation", "not here by another name", "not here", "namespace", "version", "old version",
          "impersonation of nobody", "a DTD"],
 )  # fmt: skip
 def test_what_is_no_request_is_a_fault(client: Client, request_body: bytes, code: str) -> None:
