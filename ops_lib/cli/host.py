@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ops_lib.cli import JsonOption, open_workspace, print_json, print_table, say
+from ops_lib.cli.host_check import check, rotate
 from ops_lib.cli.host_options import HostOptions, SecretOptions
 from ops_lib.cli.options import spread
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, rich_markup_mode=None, help="Connections to Exchange organisations."
 )
+
+app.command()(check)
+app.command()(rotate)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
 
