@@ -157,10 +157,15 @@ def _flow(text: str) -> str:
     return re.sub(r"[ \t\r\n]+", " ", text)
 
 
+_ENDS = re.compile(r"(?i)</(?:html|body)\s*>")
+
+
 def _parse(body: str) -> etree._Element:
+    """A body as a tree. The parser would stop at the first end of a document: what a gateway or an editor put behind it is text all the same."""
+    body = _ENDS.sub("", body[:_MAX_BODY_CHARACTERS])
     parser = lxml_html.HTMLParser(encoding="utf-8", huge_tree=True, no_network=True)
     try:
-        return lxml_html.document_fromstring(clean(body[:_MAX_BODY_CHARACTERS]).encode(), parser=parser)
+        return lxml_html.document_fromstring(clean(body).encode(), parser=parser)
     except etree.ParserError:  # nothing in it that is an element or text
         return lxml_html.document_fromstring("<html><body></body></html>")
 

@@ -130,7 +130,7 @@ class Pair:
                     "restore",
                     "crm",
                     f"{how} in the CRM, but {_words(edits)} changed in Outlook: the edit wins",
-                    after=replace(after, is_complete=False),
+                    after=after if link.kind is Kind.TASK else replace(after, is_complete=False),
                     loser=link.agreed,
                 )
             ]

@@ -30,6 +30,9 @@ def plan(
     changes: list[Change] = []
     linked = {link.activity_id for link in agreed.links if link.state in (LinkState.ACTIVE, LinkState.RESTING)}
     successors = _successors(activities)
+    # First of all: a successor whose own item is found does not need its predecessor's.
+    adopted = _adopt(matches.strangers, activities, agreed, policy, exchange, linked)
+    changes.extend(adopted.changes)
     taken_over: set[str] = set()
     for link in agreed.links:
         if link.state is LinkState.REPLACED:
@@ -41,7 +44,7 @@ def plan(
             continue
         if (
             successor is not None
-            and successor.activity_id not in linked
+            and successor.activity_id not in linked | adopted.activity_ids
             and _is_moved_in_place(link, item, policy, exchange.unread)
         ):
             taken_over.add(successor.activity_id)
@@ -63,8 +66,6 @@ def plan(
                 was_rescheduled=successor is not None,
             )
         changes.extend(pair.changes())
-    adopted = _adopt(matches.strangers, activities, agreed, policy, exchange, linked | taken_over)
-    changes.extend(adopted.changes)
     for activity in activities.values():
         if (
             activity.activity_id not in linked
@@ -180,9 +181,12 @@ def _adopt(
         if item.item_type is ItemType.MASTER or item.is_cancelled:
             continue
         activity = _named(item, activities, exchange, agreed.crm_id)
+        is_copy = (
+            activity is not None and activity.activity_id in linked
+        )  # its original is where it was, or was matched
         if activity is not None and activity.is_deleted:
             activity = stand_ins.get(activity.activity_id, activity)
-        is_taken = activity is not None and activity.activity_id in linked | adopted.activity_ids
+        is_taken = is_copy or (activity is not None and activity.activity_id in linked | adopted.activity_ids)
         if item.stamp in abandoned and activity is not None and (is_taken or is_gone(activity)):
             adopted.changes.append(
                 Change(
