@@ -138,11 +138,11 @@ def test_characters_xml_does_not_allow_are_left_out(raw: str, shown: str) -> Non
 def test_a_document_type_is_refused() -> None:
     """No EWS answer declares a document type: entities are never read, and the refusal is quick."""
     bomb = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
-    started = time.monotonic()
+    started = time.thread_time()
     for prolog in (bomb, bomb.lower().replace("doctype", "DocType"), '<!DOCTYPE x SYSTEM "file:///etc/passwd">'):
         with pytest.raises(ServerFailed, match="document type"):
             read(envelope("").replace("?>", f"?>{prolog}"))
-    assert time.monotonic() - started < 1
+    assert time.thread_time() - started < 1
 
 
 def test_a_page_in_a_body_is_no_document_type() -> None:

@@ -140,10 +140,10 @@ def test_a_token_near_its_end_is_replaced_before_it_is_used(world: World, sign_i
 def test_an_expired_token_is_no_endless_loop(world: World, sign_in: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token that is expired on arrival (a wrong clock) ends as an error; exchangelib alone would spin for ever."""
     world.seconds = -10
-    started = time.monotonic()
+    started = time.process_time()
     error = failing(sign_in())
     assert isinstance(error, ServerFailed | SignInRefused)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     assert world.seen == []
 
 
