@@ -16,10 +16,10 @@ from lxml import etree
 
 from ops_lib.access import reach
 from ops_lib.access.checks import EARLY_DAYS, remarks
-from ops_lib.errors import InputError, MailboxError, OpsError, SignInRefused, Unreachable
+from ops_lib.errors import AccessRefused, InputError, ItemGone, MailboxError, OpsError, SignInRefused, Unreachable
 from ops_lib.mailbox import SignIns
 from ops_lib.mailbox.ews import failures
-from ops_lib.mailbox.ews.answers import Answer, child, messages, text_of
+from ops_lib.mailbox.ews.answers import Answer, Message, child, messages, text_of
 from ops_lib.mailbox.ews.connections import Adapter
 from ops_lib.mailbox.ews.requests import get_folder
 from ops_lib.mailbox.ews.transport import Transport, is_soap
@@ -32,6 +32,8 @@ STEP_SECONDS = 20.0
 
 RIGHTS = ("Read", "CreateContents", "Modify", "Delete")
 """What a sync needs on a folder."""
+
+_EDITOR = "give the account the level Editor on the mailbox's Calendar and Tasks folders, or let it impersonate."
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +263,7 @@ class _Run:
         self.opened = self._ask(self.host, account, Kind.EVENT)
         (message,) = messages(self.opened, account.mailbox)
         if not message.is_success:
-            raise message.error(account.mailbox)
+            raise _closed(message, account.mailbox)
         words = self._access_words()
         own = account.is_impersonation_account or account.mailbox == self.host.service_user.lower()
         if words == "impersonation" and own and self.host.auth != "oauth-app":
@@ -276,7 +278,7 @@ class _Run:
         answer = self.opened if kind is Kind.EVENT and self.opened is not None else self._ask(self.host, account, kind)
         (message,) = messages(answer, account.mailbox)
         if not message.is_success:
-            raise message.error(account.mailbox)
+            raise _closed(message, account.mailbox)
         folder = (
             child(message.element, "Folders", "CalendarFolder")
             if kind is Kind.EVENT
@@ -292,8 +294,7 @@ class _Run:
             )
         if missing:
             return Step(
-                name, "fail", f"{seen}; missing: {', '.join(missing)}", "ErrorAccessDenied",
-                "give the account the level Editor on the mailbox's Calendar and Tasks folders, or let it impersonate.",
+                name, "fail", f"{seen}; missing: {', '.join(missing)}", "ErrorAccessDenied", _EDITOR,
             )  # fmt: skip
         return f"{seen}; may read, create, change and delete"
 
@@ -306,6 +307,19 @@ class _Run:
     def _ask(self, host: Host, account: Account, kind: Kind) -> Answer:
         transport = Transport(host, account, self.secret, self.seconds, self.sign_ins)
         return transport.post(get_folder(kind, account.mailbox))
+
+
+def _closed(message: Message, mailbox: str) -> MailboxError:
+    """Why a folder does not open. A server that does not let somebody see a folder says that it is not there."""
+    error = message.error(mailbox)
+    if not isinstance(error, ItemGone):
+        return error
+    return AccessRefused(
+        "the folder is not there, or the account may not see it",
+        subject=mailbox,
+        response_code=error.response_code,
+        fix=_EDITOR,
+    )
 
 
 def account_for(host: Host, accounts: list[Account], mailbox: str | None) -> Account | None:
