@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from ops_lib.model import Intent, Item, Kind, Link, LinkState
@@ -66,7 +66,8 @@ def match_items(exchange: ExchangeNews, links: Sequence[Link]) -> Matches:
     by_id = {link.item_id: link for link in active}
     by_uid = {(link.uid, link.original_start): link for link in active if link.uid}
     by_stamp = {link.stamp: link for link in active if link.stamp}
-    leaving = {link.item_id for link in links if link.state is LinkState.REPLACED} - by_id.keys()
+    replaced = [link for link in links if link.state is LinkState.REPLACED]
+    leaving = {link.item_id for link in replaced} - by_id.keys()
     matches = Matches()
     rest: list[Item] = []
     for item in exchange.items.values():
@@ -85,13 +86,15 @@ def match_items(exchange: ExchangeNews, links: Sequence[Link]) -> Matches:
             matches.of_link[link.link_id] = item
         else:
             matches.strangers.append(item)
+    _match_replaced(matches, replaced, exchange)
     _match_retimed(matches, active, exchange)
     _match_new_series(matches, active, exchange)
     return matches
 
 
 def _match_retimed(matches: Matches, active: Sequence[Link], exchange: ExchangeNews) -> None:
-    """A series that was moved by some hours has new original starts: each occurrence stands for the one that was due nearest to it."""
+    """A series that was moved by some hours has new original starts: each occurrence stands for the one that was due nearest to it. So does the
+    single event that is left of a series."""
     loose = {
         link.link_id: link
         for link in active
@@ -100,13 +103,11 @@ def _match_retimed(matches: Matches, active: Sequence[Link], exchange: ExchangeN
     if not loose:
         return
     pairs = sorted(
-        (abs(item.original_start - link.original_start), link.link_id, index)
+        (abs(due - link.original_start), link.link_id, index)
         for index, item in enumerate(matches.strangers)
-        if item.original_start is not None
+        if (due := _due(item)) is not None
         for link in loose.values()
-        if link.uid == item.uid
-        and link.original_start is not None
-        and abs(item.original_start - link.original_start) < HALF_A_DAY
+        if link.uid == item.uid and link.original_start is not None and abs(due - link.original_start) < HALF_A_DAY
     )
     taken: set[int] = set()
     for _, link_id, index in pairs:
@@ -115,6 +116,24 @@ def _match_retimed(matches: Matches, active: Sequence[Link], exchange: ExchangeN
             taken.add(index)
             matches.of_link[link_id] = matches.strangers[index]
     matches.strangers = [item for index, item in enumerate(matches.strangers) if index not in taken]
+
+
+def _due(item: Item) -> datetime | None:
+    """When an occurrence was due by its series; of a single event, when it begins."""
+    if item.original_start is not None or item.when is None:
+        return item.original_start
+    start = item.when.start
+    return start if isinstance(start, datetime) else datetime.combine(start, time(), UTC)
+
+
+def _match_replaced(matches: Matches, replaced: Sequence[Link], exchange: ExchangeNews) -> None:
+    """Items that are still to be removed, where the mailbox has moved: by their UID, or their stamp where no UID was ever read."""
+    for link in replaced:
+        for index, item in enumerate(matches.strangers):
+            is_it = item.uid == link.uid if link.uid else bool(link.stamp) and item.stamp == link.stamp
+            if is_it and item.kind is link.kind and is_missing(link, item, exchange):
+                matches.of_link[link.link_id] = matches.strangers.pop(index)
+                break
 
 
 def _match_new_series(matches: Matches, active: Sequence[Link], exchange: ExchangeNews) -> None:
