@@ -423,7 +423,7 @@ def decorated(item: Item) -> tuple[dict[str, Any], list[str]]:
 
 
 @pytest.mark.req("C6", "C9")
-@pytest.mark.parametrize(("born", "reschedule"), [("crm", "update"), ("outlook", "update"), ("outlook", "replace")])
+@pytest.mark.parametrize(("born", "reschedule"), [("crm", "update"), ("crm", "replace"), ("outlook", "update"), ("outlook", "replace")])
 def test_categories_attachments_and_status_survive_every_edit(desk: ServerDesk, born: str, reschedule: str) -> None:
     """What the user put on an event in Outlook is there after edits and a reschedule in the CRM, whoever made the event."""
     desk.reschedule = reschedule

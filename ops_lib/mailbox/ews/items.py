@@ -23,6 +23,8 @@ _ITEM_TYPES = {
 }
 _PRIVATE = frozenset({"Private", "Confidential"})
 _COMPLETE_PERCENT = 100.0
+_DEFAULT_REMINDER_MINUTES = "15"
+"""What Exchange sets where a client names none, as ours does."""
 
 ITEM_ELEMENTS = {"CalendarItem": Kind.EVENT, "Task": Kind.TASK}
 """The elements that are items of ours; a calendar may also hold messages, which are nobody's appointment."""
@@ -61,6 +63,7 @@ def item_of(element: Element, subject: str = "", zone: ZoneInfo | None = None) -
         "is_private": reader.text("Sensitivity") in _PRIVATE,
         "reminder_is_set": reader.boolean("ReminderIsSet"),
         "last_modified": reader.instant("LastModifiedTime"),
+        "extras": reader.extras(),
     }
     common |= reader.event() if kind is Kind.EVENT else reader.task()
     return Item(**common, oddities=tuple(reader.oddities))
@@ -111,6 +114,23 @@ class _Reader:
             # The request's TimeZoneContext is UTC, so this is what a naive time means.
             read = read.replace(tzinfo=UTC)
         return read if read.tzinfo is UTC else read.astimezone(UTC)
+
+    def extras(self) -> tuple[str, ...]:
+        """What is not as a new item of ours has it, and could not be carried over to another: in words."""
+        said = []
+        if self.boolean("HasAttachments"):
+            said.append("attachments")
+        categories = self.parts.get("Categories")
+        if categories is not None and len(categories):
+            said.append("categories")
+        if self.text("Importance") not in ("", "Normal"):
+            said.append("importance")
+        if self.text("LegacyFreeBusyStatus") not in ("", "Busy"):
+            said.append("free/busy status")
+        minutes = self.text("ReminderMinutesBeforeStart").strip()
+        if self.boolean("ReminderIsSet") and minutes not in ("", _DEFAULT_REMINDER_MINUTES):
+            said.append("a reminder of its own")
+        return tuple(said)
 
     # ── events ──
     def event(self) -> dict[str, Any]:

@@ -42,16 +42,26 @@ _NAMESPACES = {"m": MESSAGES, "t": TYPES}
 _FOLDERS = {Kind.EVENT: "calendar", Kind.TASK: "tasks"}
 _ELEMENTS = {Kind.EVENT: "CalendarItem", Kind.TASK: "Task"}
 
-_COMMON = ("item:Subject", "item:Sensitivity", "item:ReminderIsSet", "item:LastModifiedTime")
+_COMMON = (
+    "item:Subject",
+    "item:Sensitivity",
+    "item:Categories",
+    "item:Importance",
+    "item:ReminderIsSet",
+    "item:HasAttachments",
+    "item:LastModifiedTime",
+)
 LISTED = {
     Kind.EVENT: (
         *_COMMON,
+        "item:ReminderMinutesBeforeStart",
         "calendar:UID",
         "calendar:RecurrenceId",
         "calendar:Start",
         "calendar:End",
         "calendar:OriginalStart",
         "calendar:IsAllDayEvent",
+        "calendar:LegacyFreeBusyStatus",
         "calendar:Location",
         "calendar:IsMeeting",
         "calendar:IsCancelled",
