@@ -11,7 +11,7 @@ from ops_lib.sandbox.attempts import Attempts
 
 from .apps import App, Certificate, addresses, permissions
 from .directory import Directory
-from .members import BLOCKS, EVERYBODY, SECOND_FACTORS, Member, Policy
+from .members import BLOCKS, EVERYBODY, SECOND_FACTORS, Member, Members, Policy
 
 Change = Callable[[Any], Any]
 
@@ -83,8 +83,8 @@ _POLICY: dict[str, Change] = {
 }
 
 
-def _changed(target: object, document: Mapping[str, Any], allowed: Mapping[str, Change], what: str) -> None:
-    """Changes what a document names, all of it or (when one value cannot be) nothing. Raises InputError."""
+def _read(document: Mapping[str, Any], allowed: Mapping[str, Change], what: str) -> dict[str, Any]:
+    """Reads the values a document gives, without changing anything yet. Raises InputError for one that cannot be."""
     values = {}
     for name, value in document.items():
         if name not in allowed:
@@ -93,6 +93,10 @@ def _changed(target: object, document: Mapping[str, Any], allowed: Mapping[str, 
             values[name] = allowed[name](value)
         except ValueError as problem:
             raise _refused(f"{what}, {name}", f"{problem} (it is {value!r})") from None
+    return values
+
+
+def _set(target: object, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         setattr(target, name, value)
 
@@ -135,28 +139,22 @@ class EntraControl:
         days = document.get("secret_days", 180)
         if isinstance(days, bool) or not isinstance(days, int | float | None):
             raise _refused("app, secret_days", "must be a number of days or null")
-        trial = App("", "app")
-        _changed(trial, rest, _APP, "app")
-        values = {name: getattr(trial, name) for name in _APP if name != "name"}
-        app = self._directory.register(trial.name, secret_days=days, **values)
+        values = {"name": "app", **_read(rest, _APP, "app")}
+        app = self._directory.register(**values, secret_days=days)
         self._may_act(app.client_id)
         return self.app_document(app)
 
     def change_app(self, client_id: str, document: Mapping[str, Any]) -> dict[str, Any]:
         """Changes what the document names. ``consent``: a user's address or ``*`` (an administrator, for everybody), ``revoke``: true."""
-        app = self._directory.apps.find(client_id)
+        app, members = self._directory.apps.find(client_id), self._directory.members
         rest = dict(document)
-        consent, withdraw, revoke = (
-            rest.pop("consent", None),
-            rest.pop("withdraw_consent", None),
-            rest.pop("revoke", None),
-        )
-        _changed(app, rest, _APP, "app")
-        members = self._directory.members
-        if consent is not None:
-            members.consent(app, app.delegated, EVERYBODY if consent == EVERYBODY else members.member(consent).address)
-        if withdraw is not None:
-            members.withdraw_consent(app, "" if withdraw == EVERYBODY else members.member(withdraw).address)
+        consent, withdraw = (_whose(members, rest.pop(name, None)) for name in ("consent", "withdraw_consent"))
+        revoke = rest.pop("revoke", False)
+        _set(app, _read(rest, _APP, "app"))
+        if consent:
+            members.consent(app, app.delegated, consent)
+        if withdraw:
+            members.withdraw_consent(app, "" if withdraw == EVERYBODY else withdraw)
         if revoke:
             app.generation += 1
         return self.app_document(app)
@@ -203,7 +201,7 @@ class EntraControl:
         member: Member = self._directory.members.member(address)
         rest = dict(document)
         revoke, locked = rest.pop("revoke", False), rest.pop("locked", None)
-        _changed(member, rest, _MEMBER, "user")
+        _set(member, _read(rest, _MEMBER, "user"))
         if revoke:
             self._directory.grants.revoke(member.address)
         if locked is not None:
@@ -218,12 +216,18 @@ class EntraControl:
 
     def change_policy(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Changes what the document names."""
-        limits = dict.fromkeys(("lock_after", "lock_seconds"), _seconds)
-        mine = {name: value for name, value in document.items() if name not in limits}
-        _changed(self._directory.members.policy, mine, _POLICY, "policy")
-        theirs = {name: value for name, value in document.items() if name in limits}
-        _changed(self._attempts, theirs, limits, "policy")
+        limits = {"lock_after": _seconds, "lock_seconds": _seconds}
+        values = _read(document, {**_POLICY, **limits}, "policy")
+        _set(self._attempts, {name: value for name, value in values.items() if name in limits})
+        _set(self._directory.members.policy, {name: value for name, value in values.items() if name not in limits})
         return self.policy()
+
+
+def _whose(members: Members, value: Any) -> str:
+    """Whose consent is meant: a user's address, ``*`` for everybody, "" where nobody is named. Raises InputError."""
+    if value in (None, "", EVERYBODY):
+        return str(value or "")
+    return members.member(str(value)).address
 
 
 def _plain(value: Any) -> Any:

@@ -108,6 +108,8 @@ def test_policy(sandbox: Sandbox, http: requests.Session) -> None:
         ("/policy", {"code_seconds": -1}, "must be a whole number"),
         ("/policy", {"lock_after": "3"}, "must be a whole number"),
         ("/policy", {"colour": "blue"}, "is not known"),
+        ("/policy", {"code_seconds": 5, "lock_after": -1}, "must be a whole number"),
+        ("/apps/APP", {"enabled": False, "consent": "nobody@example.test"}, "no user has this address"),
     ],
 )
 def test_what_cannot_be(sandbox: Sandbox, http: requests.Session, path: str, document: Any, said: str) -> None:
