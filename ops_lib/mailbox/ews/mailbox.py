@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 from zoneinfo import ZoneInfo
-
-import stamina
-from stamina.instrumentation import set_on_retry_hooks
 
 from ops_lib.errors import (
     AnswerLost,
@@ -18,15 +14,13 @@ from ops_lib.errors import (
     ItemGone,
     ItemRefused,
     MailboxError,
-    ServerBusy,
     ServerFailed,
-    Unreachable,
 )
 from ops_lib.mailbox import FolderChanges, ItemContent, ItemUpdate, SignIns, View
-from ops_lib.mailbox.ews import answers, requests
+from ops_lib.mailbox.ews import requests
 from ops_lib.mailbox.ews.answers import Element, Message, child, children, name_of, text_of
+from ops_lib.mailbox.ews.asking import NOT_CARRIED_OUT, Asker, batches
 from ops_lib.mailbox.ews.computed import ComputedOccurrences, Place
-from ops_lib.mailbox.ews.failures import concerns_all
 from ops_lib.mailbox.ews.items import ITEM_ELEMENTS, is_bare, item_of, touches, zone_of
 from ops_lib.mailbox.ews.transport import Transport
 from ops_lib.mailbox.occurrences import is_computed
@@ -35,24 +29,12 @@ from ops_lib.model import Account, Host, Item, ItemType, Kind, Window, Written
 T = TypeVar("T")
 U = TypeVar("U")
 
-TRIES = 4
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 60.0
-"""Up to this a server's own pause is waited for. A longer one is not: the error goes up with its ``back_off_seconds``, and the account is
-due again after it. Asking earlier than told prolongs the throttling."""
-
 BATCH = requests.BATCH_SIZE
-
-SMALL_BATCH = 10
-"""What is read again at once when the server had no time for a batch; Microsoft recommends ten."""
 
 SHORTEST_VIEW_SECONDS = 60.0
 LONGEST_RUN_OF_EMPTY_PAGES = 50
 
 _SPLIT_CODES = frozenset({"ErrorExceededFindCountLimit", "ErrorCalendarViewRangeTooBig", "ErrorTimeoutExpired"})
-NOT_CARRIED_OUT = (ServerBusy, Unreachable)
-"""Failures after which a write may be sent again: nothing of it was done."""
-
 _NO_SEARCH_CODES = frozenset(
     {
         "ErrorUnsupportedPathForQuery",
@@ -63,9 +45,6 @@ _NO_SEARCH_CODES = frozenset(
     }
 )
 """A server that cannot search for our property, or for so many of its values."""
-_NO_TIME_CODES = frozenset({"ErrorBatchProcessingStopped", "ErrorTimeoutExpired"})
-
-set_on_retry_hooks(())  # stamina would print each new try; ours are counted in ``requests``
 
 
 class EwsMailbox:
@@ -85,10 +64,11 @@ class EwsMailbox:
     ) -> None:
         self._transport = Transport(host, account, secret, timeout_seconds, sign_ins)
         self.notes: list[str] = []
+        self._ask = Asker(self._transport)
         self._lists_masters = False
         self._can_search = True
         zone = zone_of(account.time_zone) or ZoneInfo("UTC")
-        self._computed = ComputedOccurrences(self._read_batches, self.address, zone)
+        self._computed = ComputedOccurrences(self._ask.read_batches, self.address, zone)
 
     @property
     def address(self) -> str:
@@ -112,7 +92,7 @@ class EwsMailbox:
         seen = {sync_state}
         empty_pages = 0
         while True:
-            message = self._one(requests.sync_folder_items(kind, self.address, sync_state))
+            message = self._ask.one(requests.sync_folder_items(kind, self.address, sync_state))
             state = text_of(child(message.element, "SyncState"))
             if not state:
                 raise ServerFailed("the server gives no sync state", subject=self.address)
@@ -162,7 +142,7 @@ class EwsMailbox:
     def read(self, kind: Kind, item_ids: Sequence[str]) -> list[Item | MailboxError]:
         return self._apart(
             item_ids,
-            lambda ids: self._read_batches(ids, BATCH, lambda batch: requests.get_items(kind, batch), self._item),
+            lambda ids: self._ask.read_batches(ids, BATCH, lambda batch: requests.get_items(kind, batch), self._item),
             self._computed.read,
         )
 
@@ -172,14 +152,14 @@ class EwsMailbox:
     def master_of(self, item_ids: Sequence[str]) -> list[Item | MailboxError]:
         return self._apart(
             item_ids,
-            lambda ids: self._read_batches(ids, BATCH, requests.get_masters, self._item),
+            lambda ids: self._ask.read_batches(ids, BATCH, requests.get_masters, self._item),
             lambda ids: self.read(Kind.EVENT, self._computed.masters(ids)),
         )
 
     def find_stamps(self, kind: Kind, stamps: Sequence[str]) -> dict[str, list[Item]]:
         found: dict[str, dict[str, Item]] = {}
         wanted = set(stamps)
-        for batch in _batches(sorted(wanted), BATCH):
+        for batch in batches(sorted(wanted), BATCH):
             unstamped: list[str] = []
             for element in self._stamped_elements(kind, batch):
                 item = item_of(element, self.address)
@@ -201,7 +181,7 @@ class EwsMailbox:
             raise InputError(f"{len(contents)} items are more than one request takes", fix=f"at most {BATCH} at once.")
         self._note_zones(contents)
         try:
-            found = self._post(requests.create_items(kind, self.address, contents))
+            found = self._ask.post(requests.create_items(kind, self.address, contents))
         except ServerFailed as error:
             if not error.transient:
                 raise
@@ -210,7 +190,7 @@ class EwsMailbox:
                 f"the server failed while it may have made items: {error.message}", subject=self.address,
                 response_code=error.response_code, http_status=error.http_status, fix="nothing: the items are looked up first.",
             ) from None  # fmt: skip
-        return self._outcomes(found, len(contents), self._written)
+        return self._ask.outcomes(found, len(contents), self._written)
 
     def update(self, updates: Sequence[ItemUpdate]) -> list[Written | MailboxError]:
         outcomes: dict[int, Written | MailboxError] = {}
@@ -232,10 +212,10 @@ class EwsMailbox:
                 numbered[update.item_id] = found.numbered
         for kind in Kind:
             places = [place for place, update in enumerate(updates) if update.kind is kind and place not in outcomes]
-            for batch in _batches(places, BATCH):
+            for batch in batches(places, BATCH):
                 payload = requests.update_items([updates[place] for place in batch], numbered)
-                messages = self._retried(payload, only=NOT_CARRIED_OUT)
-                outcomes |= dict(zip(batch, self._outcomes(messages, len(batch), self._written), strict=True))
+                messages = self._ask.retried(payload, only=NOT_CARRIED_OUT)
+                outcomes |= dict(zip(batch, self._ask.outcomes(messages, len(batch), self._written), strict=True))
         for place in computed:
             done = outcomes[place]
             if isinstance(done, Written):
@@ -247,9 +227,9 @@ class EwsMailbox:
 
     def _delete(self, kind: Kind, item_ids: Sequence[str]) -> list[MailboxError | None]:
         outcomes: list[MailboxError | None] = []
-        for batch in _batches(item_ids, BATCH):
-            found = self._retried(requests.delete_items(kind, batch))
-            outcomes += [_removed(outcome) for outcome in self._outcomes(found, len(batch), lambda message: None)]
+        for batch in batches(item_ids, BATCH):
+            found = self._ask.retried(requests.delete_items(kind, batch))
+            outcomes += [_removed(outcome) for outcome in self._ask.outcomes(found, len(batch), lambda message: None)]
         return outcomes
 
     def _delete_computed(self, item_ids: Sequence[str]) -> list[MailboxError | None]:
@@ -261,10 +241,10 @@ class EwsMailbox:
             else:
                 numbered[place.numbered] = item_id
         from_the_last = sorted(numbered, key=lambda each: -each.number)
-        for batch in _batches(from_the_last, BATCH):
+        for batch in batches(from_the_last, BATCH):
             # Sent again after an answer that was lost, it would remove the occurrence that has the number by then.
-            found = self._retried(requests.delete_items(Kind.EVENT, batch), only=NOT_CARRIED_OUT)
-            for each, outcome in zip(batch, self._outcomes(found, len(batch), lambda message: None), strict=True):
+            found = self._ask.retried(requests.delete_items(Kind.EVENT, batch), only=NOT_CARRIED_OUT)
+            for each, outcome in zip(batch, self._ask.outcomes(found, len(batch), lambda message: None), strict=True):
                 outcomes[numbered[each]] = _removed(outcome)
         return [outcomes[item_id] for item_id in item_ids]
 
@@ -285,56 +265,7 @@ class EwsMailbox:
         found = dict(zip(ours, computed(ours), strict=True)) | dict(zip(theirs, real(theirs), strict=True))
         return [found[item_id] for item_id in item_ids]
 
-    # ── requests and their messages ──────────────────────────────────────────────────────────────────────────────────
-    def _post(self, payload: Element) -> list[Message]:
-        return answers.messages(self._transport.post(payload), self.address)
-
-    def _retried(self, payload: Element, only: tuple[type[MailboxError], ...] = (MailboxError,)) -> list[Message]:
-        """The messages of a request that may be repeated: on transient failures, with the server's own pauses.
-
-        What every message says of the whole mailbox (busy, the database away) counts as one such failure.
-        """
-
-        def pause(error: Exception) -> bool | float:
-            if not isinstance(error, only) or not error.transient:
-                return False
-            wanted = error.back_off_seconds if isinstance(error, ServerBusy) else 0.0
-            return wanted <= LONGEST_PAUSE_SECONDS and (wanted or True)
-
-        for attempt in stamina.retry_context(
-            on=pause, attempts=TRIES, timeout=None, wait_initial=FIRST_PAUSE_SECONDS, wait_max=LONGEST_PAUSE_SECONDS
-        ):
-            with attempt:
-                found = self._post(_copy(payload))
-                errors = [message.error(self.address) for message in found if not message.is_success]
-                if len(errors) == len(found) and all(concerns_all(error) for error in errors):
-                    raise errors[0]
-        return found
-
-    def _one(self, payload: Element) -> Message:
-        """The single message of a reading request. Raises what it stands for."""
-        message = self._retried(payload)[0]
-        if not message.is_success:
-            raise message.error(self.address)
-        return message
-
-    def _outcomes(self, found: Sequence[Message], count: int, read: Callable[[Message], T]) -> list[T | MailboxError]:
-        """One outcome per input. What is about the whole request, though said item by item, is raised."""
-        outcomes: list[T | MailboxError] = []
-        for message in found[:count]:
-            if message.is_success:
-                try:
-                    outcomes.append(read(message))
-                except MailboxError as error:
-                    outcomes.append(error)
-            else:
-                outcomes.append(message.error(self.address, about_item=True))
-        errors = [outcome for outcome in outcomes if isinstance(outcome, MailboxError)]
-        if errors and len(errors) == len(outcomes) and all(concerns_all(error) for error in errors):
-            raise errors[0]
-        missing = AnswerLost("the server answered for fewer items than it was given", subject=self.address)
-        return outcomes + [missing] * (count - len(outcomes))
-
+    # ── what a message holds ─────────────────────────────────────────────────────────────────────────────────────────────
     def _written(self, message: Message) -> Written:
         for holder in ("Items", "Attachments"):
             for element in children(message.element, holder):
@@ -388,7 +319,7 @@ class EwsMailbox:
 
     def _view_elements(self, window: Window) -> Iterator[Element]:
         """What the calendar view holds, halved as often as the server cannot give all of it."""
-        message = self._retried(requests.calendar_view(self.address, window))[0]
+        message = self._ask.retried(requests.calendar_view(self.address, window))[0]
         if message.is_success:
             folder = self._root_folder(message)
             elements = children(folder, "Items")
@@ -434,7 +365,7 @@ class EwsMailbox:
     def _found_elements(self, kind: Kind, stamps: Sequence[str]) -> Iterator[Element]:
         offset = 0
         while True:
-            message = self._one(requests.find_stamps(kind, self.address, stamps, offset))
+            message = self._ask.one(requests.find_stamps(kind, self.address, stamps, offset))
             folder = self._root_folder(message)
             elements = [part for part in children(folder, "Items") if ITEM_ELEMENTS.get(name_of(part)) is kind]
             yield from elements
@@ -455,19 +386,6 @@ class EwsMailbox:
             raise ServerFailed("the search's answer holds no result", subject=self.address, response_code="FindItem")
         return folder
 
-    def _read_batches(
-        self, asked: Sequence[U], size: int, request: Callable[[Sequence[U]], Element], read: Callable[[Message], T]
-    ) -> list[T | MailboxError]:
-        outcomes: list[T | MailboxError] = []
-        for batch in _batches(asked, size):
-            found = self._retried(request(batch))
-            no_time = any(message.response_code in _NO_TIME_CODES for message in found)
-            if no_time and len(batch) > SMALL_BATCH:
-                outcomes += self._read_batches(batch, SMALL_BATCH, request, read)
-            else:
-                outcomes += self._outcomes(found, len(batch), read)
-        return outcomes
-
     def _note_zones(self, contents: Sequence[ItemContent]) -> None:
         for content in contents:
             if content.when is not None and not requests.knows_zone(content.time_zone):
@@ -484,13 +402,3 @@ def _removed(outcome: MailboxError | None) -> MailboxError | None:
 def _is_last(found: Element | str | None, *, default: bool) -> bool:
     value = found if isinstance(found, str) else text_of(found)
     return value.strip().lower() in ("true", "1") if value else default
-
-
-def _batches(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
-
-
-def _copy(payload: Element) -> Element:
-    """The envelope takes its payload in; a repeated request needs one of its own."""
-    return copy.deepcopy(payload)

@@ -1,0 +1,118 @@
+"""Asking one mailbox: which requests are sent again, and one outcome for each thing asked."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import stamina
+from stamina.instrumentation import set_on_retry_hooks
+
+from ops_lib.errors import AnswerLost, MailboxError, ServerBusy, Unreachable
+from ops_lib.mailbox.ews import answers
+from ops_lib.mailbox.ews.answers import Element, Message
+from ops_lib.mailbox.ews.failures import concerns_all
+from ops_lib.mailbox.ews.transport import Transport
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+TRIES = 4
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 60.0
+"""Up to this a server's own pause is waited for. A longer one is not: the error goes up with its ``back_off_seconds``, and the account is
+due again after it. Asking earlier than told prolongs the throttling."""
+
+SMALL_BATCH = 10
+"""What is read again at once when the server had no time for a batch; Microsoft recommends ten."""
+
+NOT_CARRIED_OUT = (ServerBusy, Unreachable)
+"""Failures after which a write may be sent again: nothing of it was done."""
+
+_NO_TIME_CODES = frozenset({"ErrorBatchProcessingStopped", "ErrorTimeoutExpired"})
+
+set_on_retry_hooks(())  # stamina would print each new try; ours are counted in the transport's ``requests``
+
+
+class Asker:
+    """Requests to one mailbox, through its transport."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @property
+    def _address(self) -> str:
+        return self._transport.address
+
+    def post(self, payload: Element) -> list[Message]:
+        return answers.messages(self._transport.post(payload), self._address)
+
+    def retried(self, payload: Element, only: tuple[type[MailboxError], ...] = (MailboxError,)) -> list[Message]:
+        """The messages of a request that may be repeated: on transient failures, with the server's own pauses.
+
+        What every message says of the whole mailbox (busy, the database away) counts as one such failure.
+        """
+
+        def pause(error: Exception) -> bool | float:
+            if not isinstance(error, only) or not error.transient:
+                return False
+            wanted = error.back_off_seconds if isinstance(error, ServerBusy) else 0.0
+            return wanted <= LONGEST_PAUSE_SECONDS and (wanted or True)
+
+        for attempt in stamina.retry_context(
+            on=pause, attempts=TRIES, timeout=None, wait_initial=FIRST_PAUSE_SECONDS, wait_max=LONGEST_PAUSE_SECONDS
+        ):
+            with attempt:
+                found = self.post(_copy(payload))
+                errors = [message.error(self._address) for message in found if not message.is_success]
+                if len(errors) == len(found) and all(concerns_all(error) for error in errors):
+                    raise errors[0]
+        return found
+
+    def one(self, payload: Element) -> Message:
+        """The single message of a reading request. Raises what it stands for."""
+        message = self.retried(payload)[0]
+        if not message.is_success:
+            raise message.error(self._address)
+        return message
+
+    def outcomes(self, found: Sequence[Message], count: int, read: Callable[[Message], T]) -> list[T | MailboxError]:
+        """One outcome per input. What is about the whole request, though said item by item, is raised."""
+        outcomes: list[T | MailboxError] = []
+        for message in found[:count]:
+            if message.is_success:
+                try:
+                    outcomes.append(read(message))
+                except MailboxError as error:
+                    outcomes.append(error)
+            else:
+                outcomes.append(message.error(self._address, about_item=True))
+        errors = [outcome for outcome in outcomes if isinstance(outcome, MailboxError)]
+        if errors and len(errors) == len(outcomes) and all(concerns_all(error) for error in errors):
+            raise errors[0]
+        missing = AnswerLost("the server answered for fewer items than it was given", subject=self._address)
+        return outcomes + [missing] * (count - len(outcomes))
+
+    def read_batches(
+        self, asked: Sequence[U], size: int, request: Callable[[Sequence[U]], Element], read: Callable[[Message], T]
+    ) -> list[T | MailboxError]:
+        outcomes: list[T | MailboxError] = []
+        for batch in batches(asked, size):
+            found = self.retried(request(batch))
+            no_time = any(message.response_code in _NO_TIME_CODES for message in found)
+            if no_time and len(batch) > SMALL_BATCH:
+                outcomes += self.read_batches(batch, SMALL_BATCH, request, read)
+            else:
+                outcomes += self.outcomes(found, len(batch), read)
+        return outcomes
+
+
+def batches(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def _copy(payload: Element) -> Element:
+    """The envelope takes its payload in; a repeated request needs one of its own."""
+    return copy.deepcopy(payload)
