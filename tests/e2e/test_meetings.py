@@ -265,6 +265,78 @@ def test_two_single_occurrences_of_one_series_are_two_activities(desk: ServerDes
     assert [a.when for a in desk.activities()] == [at(3, 16)]
 
 
+@pytest.mark.req("O1", "O3")
+def test_a_meeting_that_comes_back_is_shown_again(desk: ServerDesk) -> None:
+    """Declined and invited anew, or called off and sent again: the meeting stands in the CRM again, once."""
+    theirs = call(desk, BOB, at(2, 10), ALICE)
+    desk.settle()
+    meetings.answer(event(desk), "Decline")
+    desk.settle()
+    assert desk.activities() == []
+    meetings.change(theirs, {"calendar:Start": at(2, 14).start, "calendar:End": at(2, 14).end})
+    desk.settle()
+    assert [a.when for a in desk.activities()] == [at(2, 14)]
+    meetings.send_cancellations(theirs, meetings.people(theirs.values))
+    desk.settle()
+    assert desk.activities() == []
+    meetings.change(theirs, {"item:Subject": "Care plan after all"})
+    desk.settle()
+    assert [(a.description, a.when) for a in desk.activities()] == [("Care plan after all", at(2, 14))]
+
+
+@pytest.mark.req("Y3", "C9")
+def test_an_edit_beats_the_deletion_of_a_meeting_without_mail(desk: ServerDesk) -> None:
+    """The user deletes a visit with guests in Outlook while it is edited in the CRM: it stands again, without guests, and nobody is told."""
+    tour = desk.add("Tour", at(2, 10))
+    desk.settle()
+    add_guests(desk, event(desk), BOB)
+    desk.settle()
+    desk.sandbox.organisation.delete_item(event(desk))
+    desk.edit(tour, description="Tour with lunch")
+    post = Post(desk)
+    desk.settle()
+    post.check()
+    assert event(desk).values["item:Subject"] == "Tour with lunch"
+    assert "calendar:RequiredAttendees" not in event(desk).values
+
+
+@pytest.mark.req("Y3", "C9")
+@pytest.mark.parametrize(("rule", "stands"), [("exchange", 15), ("crm", 17)])
+def test_the_rule_decides_between_the_organiser_and_the_crm(desk: ServerDesk, rule: str, stands: int) -> None:
+    """Organiser and CRM move the same meeting: the host's rule decides where it stands in the user's calendar; nobody is told."""
+    desk.conflict = rule
+    theirs = call(desk, BOB, at(2, 10), ALICE)
+    desk.settle()
+    [activity] = desk.activities()
+    meetings.change(theirs, {"calendar:Start": at(2, 15).start, "calendar:End": at(2, 15).end})
+    desk.edit(activity.activity_id, when=at(2, 17))
+    post = Post(desk)
+    desk.settle()
+    post.check()
+    assert [a.when for a in desk.activities()] == [at(2, stands)]
+    assert event(desk).values["calendar:Start"] == at(2, stands).start
+
+
+@pytest.mark.req("Y6", "O1")
+def test_a_colleagues_copy_of_a_visit_is_theirs(desk: ServerDesk) -> None:
+    """A server that carries our stamp into the guests' calendars: the guest's event is no item of the user's, and makes nothing twice."""
+    tour = desk.add("Tour", at(2, 10))
+    desk.settle()
+    [mine] = desk.stored()
+    add_guests(desk, mine, BOB)
+    desk.settle()
+    copied = event(desk, BOB)
+    copied.extended.update(mine.extended)
+    back = call(desk, BOB, at(3, 10), ALICE)
+    theirs = next(one for one in desk.stored() if one is not mine)
+    theirs.extended.update(mine.extended)
+    desk.settle()
+    assert sorted((a.description, a.when) for a in desk.activities()) == [("Care plan", at(3, 10)), ("Tour", at(2, 10))]
+    assert tour in {a.activity_id for a in desk.activities()}
+    assert {one.id for one in desk.stored()} == {mine.id, theirs.id}
+    assert back.values["calendar:Start"] == at(3, 10).start
+
+
 # ── nobody is ever mailed ────────────────────────────────────────────────────────────────────────────────────────────
 def edit_title(desk: ServerDesk, activity: Activity) -> None:
     desk.edit(activity.activity_id, description="Care plan, new", location="Garden")
@@ -423,7 +495,9 @@ def decorated(item: Item) -> tuple[dict[str, Any], list[str]]:
 
 
 @pytest.mark.req("C6", "C9")
-@pytest.mark.parametrize(("born", "reschedule"), [("crm", "update"), ("crm", "replace"), ("outlook", "update"), ("outlook", "replace")])
+@pytest.mark.parametrize(
+    ("born", "reschedule"), [("crm", "update"), ("crm", "replace"), ("outlook", "update"), ("outlook", "replace")]
+)
 def test_categories_attachments_and_status_survive_every_edit(desk: ServerDesk, born: str, reschedule: str) -> None:
     """What the user put on an event in Outlook is there after edits and a reschedule in the CRM, whoever made the event."""
     desk.reschedule = reschedule
