@@ -65,11 +65,17 @@ class Whereabouts:
             raise InputError(
                 "must be addresses", subject="autodiscover, redirect_addresses", fix="Give them with an @."
             )
-        if not isinstance(moved_to, str) or not all(
-            urlsplit(there).hostname for there in (*urls.values(), moved_to) if there
-        ):
+        if not isinstance(moved_to, str) or not all(_is_url(there) for there in (*urls.values(), moved_to) if there):
             raise InputError("must be URLs", subject="autodiscover", fix="Give them with https:// and a host.")
         self.addresses, self.urls, self.moved_to = addresses, urls, moved_to
+
+
+def _is_url(value: str) -> bool:
+    try:
+        named = urlsplit(value).hostname
+    except ValueError:
+        return False
+    return bool(named) and value.isascii() and value.isprintable() and " " not in value
 
 
 def _texts(value: Any, name: str) -> dict[str, str]:

@@ -137,6 +137,8 @@ def test_redirects(sandbox: Sandbox) -> None:
     [
         {"moved_to": 5},
         {"moved_to": "elsewhere"},
+        {"moved_to": "https://elsewhere.example/\r\nSet-Cookie: a=b"},
+        {"moved_to": "https://[elsewhere"},
         {"redirect_urls": {ALICE: "elsewhere"}},
         {"redirect_addresses": {ALICE: "elsewhere"}},
         {"redirect_addresses": [ALICE]},

@@ -112,7 +112,10 @@ def _same_address(registered: str, given: str) -> bool:
     """Whether the addresses are the same to the letter; of a loopback address the port does not count (RFC 8252)."""
     if registered == given:
         return True
-    known, asked = urlsplit(registered), urlsplit(given)
+    try:
+        known, asked = urlsplit(registered), urlsplit(given)
+    except ValueError:
+        return False
     if known.scheme != "http" or known.hostname not in ("localhost", "127.0.0.1"):
         return False
     paths = {known.path or "/", asked.path or "/"}
@@ -193,20 +196,27 @@ class Apps:
                 assertion,
                 _rsa_key(certificate),
                 algorithms=["RS256", "PS256"],
-                options={"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
+                options={
+                    "verify_aud": False,
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                    "verify_sub": False,
+                },
             )
         except jwt.InvalidTokenError:
             raise self._bad_certificate(app, "The key used to sign does not match", certificate.thumbprint) from None
-        if {claims.get("iss"), claims.get("sub")} != {app.client_id}:
+        if not claims.get("iss") == claims.get("sub") == app.client_id:
             raise Refused(700021)
         audience = str(claims.get("aud", "")).rstrip("/")
         if audience not in (token_url, token_url.replace("/oauth2/v2.0/token", "/v2.0")):
             raise Refused(700023)
         # The client writes these by its own clock, which nobody can set to the organisation's.
-        now, expires = time.time(), float(claims.get("exp") or 0)
-        if not float(claims.get("nbf") or claims.get("iat") or 0) - _SKEW_SECONDS <= now < expires + _SKEW_SECONDS:
-            moments = [datetime.fromtimestamp(at, UTC) for at in (now, expires)]
-            raise Refused(700024, now=stamp(moments[0]), expires=stamp(moments[1]))
+        now, begins, expires = time.time(), claims.get("nbf") or claims.get("iat") or 0, claims.get("exp") or 0
+        if not isinstance(begins, int | float) or not isinstance(expires, int | float):
+            raise Refused(50027)
+        if not begins - _SKEW_SECONDS <= now < expires + _SKEW_SECONDS:
+            raise Refused(700024, now=_moment(now), expires=_moment(expires))
 
     def _signed_with(self, app: App, header: Mapping[str, Any]) -> Certificate:
         named = str(header.get("x5t#S256") or header.get("x5t") or header.get("kid") or "")
@@ -224,6 +234,14 @@ class Apps:
         return Refused(700027, reason=reason, thumbprint=thumbprint, client_id=app.client_id)
 
 
+def _moment(seconds: float) -> str:
+    """An instant in seconds since 1970 as Entra writes it; one that no calendar has as the number."""
+    try:
+        return stamp(datetime.fromtimestamp(seconds, UTC))
+    except (OverflowError, ValueError, OSError):
+        return str(seconds)
+
+
 def _rsa_key(certificate: Certificate) -> RSAPublicKey:
     key = certificate.certificate.public_key()
     assert isinstance(key, RSAPublicKey)  # read() takes no other
@@ -234,14 +252,22 @@ def addresses(values: Iterable[Any], what: str) -> tuple[str, ...]:
     """Reads redirect addresses: https, or http on loopback. Raises InputError."""
     read = []
     for value in values:
-        parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
-        loopback = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1")
-        if not (parts.scheme == "https" or loopback) or not parts.hostname or parts.fragment:
+        if not isinstance(value, str) or not _can_be_address(value):
             raise InputError(
                 f"{value!r} can be no redirect address", subject=what, fix="Give https://…, or http://localhost."
             )
         read.append(value)
     return tuple(read)
+
+
+def _can_be_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    loopback = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1")
+    plain = value.isascii() and value.isprintable() and " " not in value
+    return plain and bool(parts.hostname) and not parts.fragment and (parts.scheme == "https" or loopback)
 
 
 def permissions(values: Iterable[Any]) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import threading
@@ -418,6 +417,6 @@ def _client_from(authorization: str) -> dict[str, str]:
         return {}
     try:
         name, _, secret = base64.b64decode(value, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, or not UTF-8
         return {}
     return {"client_id": unquote_plus(name), "client_secret": unquote_plus(secret)}

@@ -277,6 +277,7 @@ def test_what_the_person_cannot_mend(
         ({"redirect_uri": "https://crm.example.test:8443/signin/outlook"}, 50011),
         ({"redirect_uri": "http://localhost/elsewhere"}, 50011),
         ({"redirect_uri": "https://localhost"}, 50011),
+        ({"redirect_uri": "http://[localhost"}, 50011),
     ],
 )
 def test_nothing_is_sent_to_an_address_not_registered(sandbox: Sandbox, changed: dict[str, Any], code: int) -> None:

@@ -94,6 +94,8 @@ def test_policy(sandbox: Sandbox, http: requests.Session) -> None:
     ("path", "document", "said"),
     [
         ("/apps", {"redirect_uris": ["http://crm.example/back"]}, "can be no redirect address"),
+        ("/apps", {"redirect_uris": ["https://[crm"]}, "can be no redirect address"),
+        ("/apps", {"redirect_uris": ["https://crm.example/\r\nSet-Cookie: a=b"]}, "can be no redirect address"),
         ("/apps", {"redirect_uris": "https://crm.example"}, "must be a list of texts"),
         ("/apps", {"delegated": ["Everything"]}, "there is no delegated permission Everything"),
         ("/apps", {"secret_days": "long"}, "must be a number of days or null"),

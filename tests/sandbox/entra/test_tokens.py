@@ -287,6 +287,9 @@ def test_certificates_that_will_not_do(sandbox: Sandbox, confidential: Make, key
         ({"iss": "somebody"}, 700021),
         ({"aud": "https://elsewhere.example/token"}, 700023),
         ({"exp": 1000, "iat": 400}, 700024),
+        ({"exp": 1e300, "iat": 1e299}, 700024),
+        ({"exp": [], "iat": "soon"}, 50027),
+        ({"sub": ["a", "b"]}, 700021),
         (None, 50027),
     ],
 )
