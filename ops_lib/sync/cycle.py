@@ -27,10 +27,11 @@ from ops_lib.sync.ledger import Ledger, Outcome
 from ops_lib.sync.mapping import differing, entry_of_item, shared_fields, window_around
 from ops_lib.sync.matching import Agreement, match_items
 from ops_lib.sync.news import Reading, Remembered
+from ops_lib.sync.outcomes import Result
 from ops_lib.sync.plan import allowed_removals, plan, planned_removals
 from ops_lib.sync.reading import Reader
 from ops_lib.sync.scope import SyncPolicy
-from ops_lib.sync.writing import Result, Writer
+from ops_lib.sync.writing import Writer
 
 ROUNDS = 3
 """How often what changed under a cycle's hands, or was not answered, is read and planned: once, and twice again."""
@@ -148,14 +149,15 @@ class Cycle:
             return self._finish()
         self._brake(changes)
         writer = self._writer()
-        written = writer.write(changes)
+        written = writer.write(changes, _codes(reading))
         retried = set(written.retried)
         self._result.outcomes.extend(written.outcomes)
         for round_number in range(1, ROUNDS):
             if not written.again:
                 break
             self._pause(written, round_number)
-            written = writer.write(self._plan_again(reading, written.again))
+            again = self._plan_again(reading, written.again)
+            written = writer.write(again, _codes(reading), is_last=round_number == ROUNDS - 1)
             retried |= written.retried
             self._result.outcomes.extend(written.outcomes)
         if written.again and written.error is not None:
@@ -389,7 +391,7 @@ class Cycle:
             crm_id=self._remembered.crm_id,
             crm_url=self._crm_url,
             now=self._now,
-            attempts={retry.key: retry.attempts for retry in self._remembered.retries},
+            retries={retry.key: retry for retry in self._remembered.retries},
             between_batches=self._between_batches,
         )
 
@@ -409,6 +411,11 @@ def policy_of(host: Host, account: Account, now: datetime) -> SyncPolicy:
         conflict=host.conflict,
         reschedule=host.reschedule,
     )
+
+
+def _codes(reading: Reading) -> dict[str, str]:
+    """The response codes of what could not be read, by item id."""
+    return {item_id: error.response_code for item_id, error in reading.unread.items()}
 
 
 def _own(intent: Intent, items: Sequence[Item]) -> Item:

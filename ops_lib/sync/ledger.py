@@ -1,4 +1,4 @@
-"""What both sides agreed last time: links, intents, reading positions, retries, runs. All of it in the workspace's database.
+"""What both sides agreed last time: links, intents, reading positions. All of it in the workspace's database.
 
 A `Ledger` is bound to one connection, so that what belongs together is written in one transaction, the CRM's row included.
 """
@@ -9,22 +9,18 @@ import json
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, cast, delete, func, insert, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Row, Text, cast, delete, func, insert, select, text, update
 
 from ops_lib.database import tables as t
 from ops_lib.database.engine import insert_unless_there
-from ops_lib.model import Entry, Intent, Item, Kind, Link, LinkState, Origin, Process, Written
+from ops_lib.model import Entry, Intent, Item, Kind, Link, LinkState, Origin, Written
 from ops_lib.sync.mapping import entry_as_json, entry_from_json
+from ops_lib.sync.records import MAX_ATTEMPTS, PAUSES, Outcome, Records, Retry, Status
 
-MAX_ATTEMPTS = 4
-"""How often one item is tried before it is set aside (T2)."""
-
-PAUSES = (timedelta(0), timedelta(minutes=15), timedelta(hours=1))
-"""How long to wait before the second, third and fourth try of an item that was refused."""
+__all__ = ["MAX_ATTEMPTS", "PAUSES", "Ledger", "Outcome", "Position", "Retry", "Status", "StoredLink"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,57 +36,8 @@ class Position:
     last_link_id: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
-    """Something to be looked at again: ``key`` is ``activity:ID`` or ``item:ID``."""
-
-    key: str
-    kind: Kind
-    attempts: int
-    next_at: datetime
-    is_set_aside: bool
-    response_code: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of one change; a row of the run's record."""
-
-    action: str
-    side: str
-    kind: str
-    key: str
-    outcome: str
-    reason: str
-    activity_id: str | None = None
-    item_id: str = ""
-    response_code: str = ""
-    before: Entry | None = None
-    after: Entry | None = None
-    loser: Entry | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """Where an account's process stands: one of the 13 statuses, since when, and on what evidence."""
-
-    account_id: str
-    process: Process
-    status: str
-    sub_cause: str = ""
-    since: datetime
-    last_success: datetime | None = None
-    attempts: int = 0
-    response_code: str = ""
-    evidence: str = ""
-
-
-class Ledger:
-    """The ledger over one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+class Ledger(Records):
+    """The ledger over one connection, with the records beside it."""
 
     # ── whose stamps are ours ────────────────────────────────────────────────────────────────────────────────────────
     def crm_id(self) -> str:
@@ -199,6 +146,11 @@ class Ledger:
             values["crm_version"] = crm_version
         self._connection.execute(update(t.links).where(t.links.c.id == link.link_id).values(values))
 
+    def found_at(self, link: Link, item: Item) -> None:
+        """Where a link's item is now, without a word about what both sides agree on."""
+        values = {"item_id": item.item_id, "uid": item.uid or link.uid}
+        self._connection.execute(update(t.links).where(t.links.c.id == link.link_id).values(values))
+
     def set_link_state(self, link_ids: Iterable[int], state: LinkState) -> None:
         ids = list(link_ids)
         if ids:
@@ -303,143 +255,6 @@ class Ledger:
             self._connection.execute(
                 delete(t.series).where(t.series.c.account_id == int(account_id), t.series.c.item_id.in_(list(item_ids)))
             )
-
-    # ── retries ──────────────────────────────────────────────────────────────────────────────────────────────────────
-    def retries(self, account_id: str) -> list[Retry]:
-        """What is to be looked at again, and what was set aside."""
-        c = t.retries.c
-        rows = self._connection.execute(
-            select(t.retries).where(c.account_id == int(account_id)).order_by(c.next_at, c.key)
-        )
-        return [
-            Retry(
-                key=row.key,
-                kind=Kind(row.kind),
-                attempts=row.attempts,
-                next_at=row.next_at,
-                is_set_aside=row.is_set_aside,
-                response_code=row.response_code,
-                reason=row.reason,
-            )
-            for row in rows
-        ]
-
-    def retry_later(
-        self,
-        account_id: str,
-        key: str,
-        kind: Kind,
-        *,
-        attempts: int,
-        now: datetime,
-        response_code: str = "",
-        reason: str = "",
-    ) -> None:
-        """Look at it again: at once where the failure was not the item's own (``attempts`` 0), else with growing pauses, four times at most."""
-        pause = PAUSES[min(attempts, len(PAUSES)) - 1] if attempts else timedelta(0)
-        values = {
-            "kind": kind.value,
-            "attempts": attempts,
-            "next_at": now + pause,
-            "is_set_aside": attempts >= MAX_ATTEMPTS,
-            "response_code": response_code,
-            "reason": reason,
-        }
-        self._upsert(t.retries, {"account_id": int(account_id), "key": key}, values)
-
-    def forget_retries(self, account_id: str, keys: Collection[str]) -> None:
-        if keys:
-            self._connection.execute(
-                delete(t.retries).where(t.retries.c.account_id == int(account_id), t.retries.c.key.in_(list(keys)))
-            )
-
-    # ── statuses ─────────────────────────────────────────────────────────────────────────────────────────────────────
-    def status(self, account_id: str, process: Process) -> Status | None:
-        c = t.account_statuses.c
-        row = self._connection.execute(
-            select(t.account_statuses).where(c.account_id == int(account_id), c.process == process)
-        ).one_or_none()
-        return None if row is None else Status(**{**row._mapping, "account_id": str(row.account_id)})
-
-    def set_status(self, status: Status) -> None:
-        values = {
-            "status": status.status,
-            "sub_cause": status.sub_cause,
-            "since": status.since,
-            "last_success": status.last_success,
-            "attempts": status.attempts,
-            "response_code": status.response_code,
-            "evidence": status.evidence,
-        }
-        self._upsert(t.account_statuses, {"account_id": int(status.account_id), "process": status.process}, values)
-
-    # ── runs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-    def begin_run(self, kind: str, now: datetime) -> int:
-        result = self._connection.execute(insert(t.runs).values(kind=kind, started_at=now, outcome="running"))
-        assert result.inserted_primary_key is not None
-        return int(result.inserted_primary_key[0])
-
-    def end_run(self, run_id: int, now: datetime, outcome: str) -> None:
-        self._connection.execute(update(t.runs).where(t.runs.c.id == run_id).values(finished_at=now, outcome=outcome))
-
-    def record_account(
-        self,
-        run_id: int,
-        account_id: str,
-        *,
-        started_at: datetime,
-        outcome: str,
-        counts: dict[str, Any],
-        requests: int,
-        seconds: float,
-        status: str,
-        response_code: str,
-        message: str,
-    ) -> None:
-        values = {
-            "started_at": started_at,
-            "outcome": outcome,
-            "counts": counts,
-            "requests": requests,
-            "seconds": round(seconds, 3),
-            "status": status,
-            "response_code": response_code,
-            "message": message,
-        }
-        self._upsert(t.run_accounts, {"run_id": run_id, "account_id": int(account_id)}, values)
-
-    def record_items(self, run_id: int, account_id: str, outcomes: Sequence[Outcome], now: datetime) -> None:
-        if not outcomes:
-            return
-        self._connection.execute(
-            insert(t.run_items),
-            [
-                {
-                    "run_id": run_id,
-                    "account_id": int(account_id),
-                    "at": now,
-                    "action": o.action,
-                    "side": o.side,
-                    "kind": o.kind,
-                    "key": o.key,
-                    "activity_id": int(o.activity_id) if o.activity_id is not None else None,
-                    "item_id": o.item_id,
-                    "outcome": o.outcome,
-                    "reason": o.reason,
-                    "response_code": o.response_code,
-                    "before": entry_as_json(o.before) if o.before else None,
-                    "after": entry_as_json(o.after) if o.after else None,
-                    "loser": entry_as_json(o.loser) if o.loser else None,
-                }
-                for o in outcomes
-            ],
-        )
-
-    # ── both databases ───────────────────────────────────────────────────────────────────────────────────────────────
-    def _upsert(self, table: Any, key: dict[str, Any], values: dict[str, Any]) -> None:
-        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(table).values({**key, **values})
-        self._connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
 
 
 _LINK_COLUMNS = (

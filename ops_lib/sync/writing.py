@@ -8,35 +8,40 @@ what was sent without an answer, is handed back in ``Written.again``: the cycle 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from itertools import groupby
 
-from ops_lib.errors import ItemConflict, ItemGone, MailboxError, NotThere, StaleWrite
+from ops_lib.errors import (
+    ItemConflict,
+    ItemGone,
+    MailboxError,
+    NotThere,
+    ServerBusy,
+    ServerFailed,
+    StaleWrite,
+    Unreachable,
+)
 from ops_lib.mailbox import ItemContent, ItemUpdate, Mailbox
 from ops_lib.model import Account, Change, Item, Kind, Link, LinkState, Written
 from ops_lib.sync.activities import Activities, Unit
 from ops_lib.sync.body import as_text
 from ops_lib.sync.contents import Contents, activity_id_of
-from ops_lib.sync.ledger import Outcome
 from ops_lib.sync.mapping import differing, entry_of_item, shared_fields
+from ops_lib.sync.outcomes import (
+    MAX_BATCH,
+    Result,
+    batches,
+    is_too_big,
+    item_id_of,
+    item_key,
+    outcome_of,
+    unread_id_of,
+    versions_of,
+)
+from ops_lib.sync.records import Retry
 from ops_lib.sync.stamps import make_stamp
-
-MAX_BATCH = 50
-MAX_BATCH_BYTES = 250_000
-"""A request's bodies together; Exchange refuses requests over 400 KB."""
-
-
-@dataclass(slots=True)
-class Result:
-    """What became of a plan. ``again`` are changes that must be read and planned once more; ``error`` says why, if the server did."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
-    again: list[Change] = field(default_factory=list)
-    retried: set[str] = field(default_factory=set)
-    error: MailboxError | None = None
 
 
 class Writer:
@@ -52,7 +57,7 @@ class Writer:
         crm_id: str,
         crm_url: str,
         now: datetime,
-        attempts: dict[str, int],
+        retries: Mapping[str, Retry],
         between_batches: Callable[[], None],
     ) -> None:
         self._account = account
@@ -62,16 +67,30 @@ class Writer:
         self._contents = Contents(account, crm_url, now)
         self._activities = Activities(account, self._contents, inbound_type_id, now)
         self._now = now
-        self._attempts = attempts
+        self._retries = retries
         self._between_batches = between_batches
         self._result = Result()
+        self._codes: Mapping[str, str] = {}
         self._replaced: set[int] = set()
         self._replacing: set[int] = set()
         self._leaving: dict[str, Link] = {}
+        self._unmade: set[str] = set()
+        self._is_last = False
+        self._lone: list[tuple[Change, MailboxError]] = []
+        self._carried_out: set[str] = set()
 
-    def write(self, changes: Sequence[Change]) -> Result:
-        """Write the changes in their order. Raises `MailboxError` for what concerns the whole account (sign-in, rights)."""
+    def write(
+        self, changes: Sequence[Change], codes: Mapping[str, str] | None = None, *, is_last: bool = False
+    ) -> Result:
+        """Write the changes in their order. Raises `MailboxError` for what concerns the whole account (sign-in, rights).
+
+        ``codes`` are the response codes of items that could not be read. In the last round each change travels alone: what fails then
+        though others of its kind pass is the entry's own failure, and holds nothing else up.
+        """
         self._result = Result()
+        self._codes = codes or {}
+        self._is_last = is_last
+        self._lone = []
         doomed = {
             change.link.link_id
             for change in changes
@@ -82,13 +101,19 @@ class Writer:
             for c in changes
             if c.action == "delete" and c.side == "exchange" and c.link is not None
         }
+        self._unmade = {
+            c.activity.rescheduled_from
+            for c in changes
+            if c.action == "create" and c.activity is not None and c.activity.rescheduled_from is not None
+        }
         self._replacing = {
             change.link.link_id for change in changes if change.action == "create" and change.link is not None
         }
+        self._note_places(changes)
         for (action, side, kind), group in groupby(
             changes, key=lambda change: (change.action, change.side, change.kind)
         ):
-            for batch in _batches(list(group)):
+            for batch in batches(list(group), 1 if is_last and side == "exchange" else MAX_BATCH):
                 self._between_batches()
                 if not batch[0].writes:
                     self._note(batch)
@@ -100,7 +125,20 @@ class Writer:
                     self._update(kind, batch)
                 else:
                     self._delete(kind, batch)
+        self._judge_the_lone()
         return self._result
+
+    def _note_places(self, changes: Sequence[Change]) -> None:
+        """Where items are that were found under another id: should a write of them be planned again, they are looked for where they are."""
+        moved = [
+            (change.link, change.item)
+            for change in changes
+            if change.link is not None and change.item is not None and change.link.item_id != change.item.item_id
+        ]
+        if moved:
+            with self._unit() as unit:
+                for link, item in moved:
+                    unit.ledger.found_at(link, item)
 
     # ── only the ledger ──────────────────────────────────────────────────────────────────────────────────────────────
     def _note(self, changes: Sequence[Change]) -> None:
@@ -146,9 +184,9 @@ class Writer:
 
     def _skip(self, unit: Unit, change: Change) -> None:
         if change.reason.startswith("not readable now"):
-            self._fail(unit, change, change.reason, "", key=_item_key(change))
+            self._fail(unit, change, change.reason, self._codes.get(unread_id_of(change), ""), key=item_key(change))
         else:
-            self._result.outcomes.append(_outcome(change, "skipped"))
+            self._result.outcomes.append(outcome_of(change, "skipped"))
 
     # ── Exchange ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def _create(self, kind: Kind, batch: Sequence[Change], doomed: set[int]) -> None:
@@ -165,7 +203,7 @@ class Writer:
             activity_id = change.activity.activity_id
             stamps.append(make_stamp(self._crm_id, change.activity, uuid.uuid4().hex))
             contents.append(self._contents.new_item(change.after, activity_id, stamps[-1], replaced.get(activity_id)))
-        if _is_too_big(contents):
+        if is_too_big(contents):
             self._create(kind, batch[: len(batch) // 2], doomed)
             self._create(kind, batch[len(batch) // 2 :], doomed)
             return
@@ -188,8 +226,7 @@ class Writer:
             for change, stamp, made in zip(batch, stamps, written, strict=True):
                 if isinstance(made, MailboxError):
                     if made.transient:
-                        self._result.again.append(change)
-                        self._result.error = made
+                        self._once_more(change, made)
                     else:
                         unit.ledger.settle_intents([stamp], "abandoned")
                         self._fail(unit, change, str(made), made.response_code)
@@ -252,6 +289,8 @@ class Writer:
         unit.ledger.add_link(
             self._account.account_id, activity_id_of(change), change.after, made, crm_version=version, stamp=stamp
         )
+        if change.activity is not None:
+            self._unmade.discard(change.activity.rescheduled_from or "")
         self._done(change, made.item_id)
 
     def _update(self, kind: Kind, batch: Sequence[Change]) -> None:
@@ -268,7 +307,7 @@ class Writer:
             )
             for change, item in ready
         ]
-        if _is_too_big([update.content for update in updates]):
+        if is_too_big([update.content for update in updates]):
             self._update(kind, batch[: len(batch) // 2])
             self._update(kind, batch[len(batch) // 2 :])
             return
@@ -283,8 +322,7 @@ class Writer:
                 assert change.after is not None
                 if isinstance(done, MailboxError):
                     if isinstance(done, (ItemConflict, ItemGone)) or done.transient:
-                        self._result.again.append(change)
-                        self._result.error = done if done.transient else self._result.error
+                        self._once_more(change, done)
                     else:
                         self._fail(unit, change, str(done), done.response_code)
                     continue
@@ -302,6 +340,7 @@ class Writer:
     def _delete(self, kind: Kind, batch: Sequence[Change]) -> None:
         # What is to be replaced is removed only when what replaces it exists: made in this plan, or in an earlier cycle.
         waiting = self._replacing - self._replaced
+        batch = [c for c in batch if c.link is None or c.link.activity_id not in self._unmade]
         replaced = [
             c for c in batch if c.link is None or (c.link.state is LinkState.REPLACED and c.link.link_id not in waiting)
         ]
@@ -310,7 +349,7 @@ class Writer:
         ready = replaced + [change for change, item in zip(watched, current, strict=True) if item is not None]
         if not ready:
             return
-        ids = [_item_id(change) for change in ready]
+        ids = [item_id_of(change) for change in ready]
         try:
             outcomes = self._mailbox.delete(kind, ids)
         except MailboxError as error:
@@ -323,8 +362,7 @@ class Writer:
                         unit.ledger.set_link_state([change.link.link_id], LinkState.ENDED)
                     self._done(change)
                 elif failure.transient or isinstance(failure, ItemConflict):
-                    self._result.again.append(change)
-                    self._result.error = failure if failure.transient else self._result.error
+                    self._once_more(change, failure)
                 else:
                     self._fail(unit, change, str(failure), failure.response_code)
 
@@ -334,7 +372,7 @@ class Writer:
         """The items as they are now, or None where the change cannot be written as it was planned; those are handed back or recorded."""
         if not batch:
             return []
-        ids = [_item_id(change) for change in batch]
+        ids = [item_id_of(change) for change in batch]
         try:
             found = self._mailbox.read(kind, ids)
         except MailboxError as error:
@@ -375,24 +413,51 @@ class Writer:
                 except NotThere as missing:
                     if change.link is not None:
                         unit.ledger.set_link_state([change.link.link_id], LinkState.ENDED)
-                    self._result.outcomes.append(_outcome(change, "skipped", reason=str(missing)))
+                    self._result.outcomes.append(outcome_of(change, "skipped", reason=str(missing)))
                 else:
                     self._done(change)
 
     # ── outcomes ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def _done(self, change: Change, item_id: str = "") -> None:
-        self._result.outcomes.append(_outcome(change, "done", item_id=item_id))
+        if change.side == "exchange":
+            self._carried_out.add(change.action)
+        self._result.outcomes.append(outcome_of(change, "done", item_id=item_id))
 
     def _not_answered(self, batch: Sequence[Change], error: MailboxError) -> None:
-        """The whole request failed. What may pass or may have been done is planned again; what cannot pass is raised."""
-        if not error.transient:
+        """The whole request failed. What may pass or may have been done is planned again, and so is what one entry of it may have caused (its
+        content, its size); what concerns the account is raised."""
+        if not error.transient and not isinstance(error, ServerFailed):
             raise error
-        self._result.again.extend(batch)
+        for change in batch:
+            self._once_more(change, error)
+
+    def _once_more(self, change: Change, error: MailboxError) -> None:
+        """Have it planned again; in the last round, see whether the failure is its own."""
+        if isinstance(error, ItemConflict | ItemGone):
+            self._result.again.append(change)
+            return
         self._result.error = error
+        if self._is_last:
+            self._lone.append((change, error))
+        else:
+            self._result.again.append(change)
+
+    def _judge_the_lone(self) -> None:
+        """What failed alone while the server carried out others of its kind is set down as its own failure; else the server's, and all waits."""
+        with self._unit() if self._lone else nullcontext() as unit:
+            for change, error in self._lone:
+                is_its_own = change.action in self._carried_out and not isinstance(error, ServerBusy | Unreachable)
+                if is_its_own and unit is not None:
+                    self._fail(unit, change, str(error), error.response_code)
+                else:
+                    self._result.again.append(change)
 
     def _fail(self, unit: Unit, change: Change, reason: str, response_code: str, key: str = "") -> None:
         key = key or change.key
-        attempts = self._attempts.get(key, 0) + 1
+        before = self._retries.get(key)
+        crm_version, change_key = versions_of(change, before)
+        is_same = before is not None and (crm_version, change_key) == (before.crm_version, before.change_key)
+        attempts = before.attempts + 1 if before is not None and (is_same or not before.attempts) else 1
         unit.ledger.retry_later(
             self._account.account_id,
             key,
@@ -401,65 +466,14 @@ class Writer:
             now=self._now,
             response_code=response_code,
             reason=reason,
+            crm_version=crm_version,
+            change_key=change_key,
         )
         self._result.retried.add(key)
-        self._result.outcomes.append(_outcome(change, "failed", reason=reason, response_code=response_code))
+        self._result.outcomes.append(outcome_of(change, "failed", reason=reason, response_code=response_code))
 
     def _look_again_later(self, unit: Unit, change: Change, reason: str) -> None:
         unit.ledger.retry_later(
             self._account.account_id, change.key, change.kind, attempts=0, now=self._now, reason=reason
         )
         self._result.retried.add(change.key)
-
-
-def _item_id(change: Change) -> str:
-    """Where the item is now: an item that moved is known by its new place."""
-    if change.item is not None:
-        return change.item.item_id
-    assert change.link is not None
-    return change.link.item_id
-
-
-def _item_key(change: Change) -> str:
-    if change.link is not None:
-        return change.key
-    return f"item:{change.item.item_id}" if change.item is not None else change.key
-
-
-def _outcome(change: Change, outcome: str, *, reason: str = "", response_code: str = "", item_id: str = "") -> Outcome:
-    link, item, activity = change.link, change.item, change.activity
-    return Outcome(
-        action=change.action,
-        side=change.side,
-        kind=change.kind.value,
-        key=change.key,
-        outcome=outcome,
-        reason=reason or change.reason,
-        activity_id=activity.activity_id if activity is not None else link.activity_id if link is not None else None,
-        item_id=item_id or (item.item_id if item is not None else link.item_id if link is not None else ""),
-        response_code=response_code,
-        before=change.before,
-        after=change.after,
-        loser=change.loser,
-    )
-
-
-def _batches(changes: Sequence[Change]) -> Iterator[list[Change]]:
-    """At most 50 changes, and not more text than one request may carry."""
-    batch: list[Change] = []
-    size = 0
-    for change in changes:
-        entry = change.after
-        weight = 2_000 + (2 * len(entry.notes.encode()) if entry is not None and change.side == "exchange" else 0)
-        if batch and (len(batch) >= MAX_BATCH or size + weight > MAX_BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(change)
-        size += weight
-    if batch:
-        yield batch
-
-
-def _is_too_big(contents: Sequence[ItemContent]) -> bool:
-    """Whether the bodies are too much for one request, what users wrote in them included, and can be sent in two."""
-    return len(contents) > 1 and sum(len((c.body_html or "").encode()) for c in contents) > MAX_BATCH_BYTES
