@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -119,13 +120,16 @@ class Access:
         self._refuse_for_others(host, account, "oauth-code")
         redirect_uri = redirect_uri or host.redirect_uri or LOOPBACK
         app = self.app(host)
-        flow = asked(
-            app,
-            account.mailbox,
-            lambda: app.client().initiate_auth_code_flow(
-                scopes_of(app), redirect_uri=redirect_uri, login_hint=account.mailbox, prompt="select_account"
-            ),
-        )
+
+        def initiate() -> dict[str, Any]:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # MSAL would rather have a form; what can be pasted is the address
+                begun: dict[str, Any] = app.client().initiate_auth_code_flow(
+                    scopes_of(app), redirect_uri=redirect_uri, login_hint=account.mailbox, prompt="select_account"
+                )
+            return begun
+
+        flow = asked(app, account.mailbox, initiate)
         entry = {"flow": flow, "account": account.account_id, "until": time.time() + FLOW_SECONDS}
         self._vault.put(f"flow/{flow['state']}", json.dumps(entry))
         return Begun(flow["auth_uri"], redirect_uri, flow["state"])
@@ -179,6 +183,7 @@ class Access:
             flow = dict(begun.flow)
             while True:
                 sleep(max(1.0, float(flow.get("interval", 5))))
+                flow.pop("latest_attempt_at", None)  # our pauses are our own; MSAL would warn of them
                 answer: dict[str, Any] = client.acquire_token_by_device_flow(flow, exit_condition=lambda _: True)
                 if answer.get("error") not in ("authorization_pending", "slow_down"):
                     return answer

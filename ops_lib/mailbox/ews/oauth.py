@@ -132,11 +132,14 @@ def asked(app: App, subject: str, question: Callable[[], T]) -> T:
             f"the directory at {app.authority} cannot be reached, or does not answer in time", subject=subject,
             response_code=UNREACHABLE_CODE, fix="check the host's authority, the name service, the firewall and the CA bundle.",
         )  # fmt: skip
-    except ValueError as exception:
+    except ValueError as exception:  # the tenant's addresses: MSAL puts the directory's answer into the message
+        found = re.search(r"AADSTS(\d+)", str(exception))
+        known = sign_in_errors.AADSTS.get(found.group(1)) if found else None
         error = SignInRefused(
-            f"the directory does not know this tenant: {shown(str(exception), app.secret)}",
+            known.meaning if known else f"the directory does not know this tenant: {shown(str(exception), app.secret)}",
             subject=subject,
-            fix="check the tenant id.",
+            response_code=found.group(0) if found else "",
+            fix=known.fix if known else "check the host's tenant id and authority.",
         )
     raise error
 
