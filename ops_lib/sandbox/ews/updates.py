@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .. import events, recurrence, series, zones
+from .. import events, recurrence, recurring_tasks, series, zones
 from ..items import MAIL, Extended, ExtendedName, Item, Override, Values
 from ..values import Body
 from . import extended, invitations
@@ -264,10 +264,22 @@ def _update_item(item: Item, changes: list[Change], session: Session) -> None:
         check_task(values, set(names), session)
         events.settle_task(values, {name for name in names if isinstance(name, str)}, session.organisation.now())
         values["task:ChangeCount"] = (values.get("task:ChangeCount") or 1) + 1
+        if _is_completing(item, values) and recurring_tasks.complete(
+            item, values, session.organisation, by=session.user
+        ):
+            item.extended = extras
+            item.mailbox.touch_item(item, session.user, names)
+            return
     changed = {uri for uri in values.keys() | item.values.keys() if values.get(uri) != item.values.get(uri)}
     read_only = changed == {"message:IsRead"} and extras == item.extended
     item.values, item.extended = values, extras
     item.mailbox.touch_item(item, session.user, names | changed, read_flag_only=read_only)
+
+
+def _is_completing(item: Item, values: Values) -> bool:
+    """Whether a task that comes again is ticked off."""
+    done = values["task:Status"] == "Completed" and item.values.get("task:Status") != "Completed"
+    return done and values.get("task:Recurrence") is not None
 
 
 def _follow_start(item: Item, values: Values) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import recurring_tasks
 from ..items import MEETING_MESSAGES, Item
 from ..mailboxes import Folder
 from . import invitations
@@ -111,6 +112,17 @@ def update_item(session: Session) -> str:
     return each("UpdateItem", root.find(f"{M}ItemChanges"), one, inner="<m:Items/>")
 
 
+def _is_passed_over(view: View, root: Any) -> bool:
+    """Whether only the present occurrence of a recurring task is deleted, and the task goes on to its next date."""
+    item = view.item
+    return (
+        item.element == "Task"
+        and root.get("AffectedTaskOccurrences") == "SpecifiedOccurrenceOnly"
+        and item.values.get("task:Recurrence") is not None
+        and recurring_tasks.advance(item, view.session.organisation)
+    )
+
+
 @operation("DeleteItem")
 def delete_item(session: Session) -> str:
     """Answer DeleteItem."""
@@ -125,6 +137,9 @@ def delete_item(session: Session) -> str:
             raise ResponseError("ErrorAffectedTaskOccurrencesRequired")
         if not view.rights.may_delete(item.created_by == session.user) or view.hidden:
             raise ResponseError("ErrorAccessDenied")
+        if _is_passed_over(view, root):
+            item.mailbox.touch_item(item, session.user, ["task:DueDate"])
+            return success("DeleteItem")
         invitations.before_delete(view, root.get("SendMeetingCancellations") or "SendToNone", session)
         if view.occurrence is not None:
             session.organisation.delete_occurrence(item, view.occurrence.original_start, by=session.user)
