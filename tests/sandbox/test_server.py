@@ -23,7 +23,9 @@ import requests
 from lxml import etree
 
 from ops_lib.errors import SandboxError
+from ops_lib.sandbox import meetings
 from ops_lib.sandbox.server import Sandbox
+from ops_lib.sandbox.values import Person
 from tests.support.sandbox import ALICE, BOB, CAROL, SERVICE, outlook_account
 from tests.support.soap import NAMESPACES, XML, codes, create_events, envelope, get_folder, session
 
@@ -390,6 +392,24 @@ def test_reset(sandbox: Sandbox) -> None:
 def test_outbox(sandbox: Sandbox) -> None:
     """GET /outbox lists what left the organisation, oldest first; nothing has at first."""
     assert requests.get(f"{sandbox.control_url}/outbox").json() == []
+    values = {
+        "item:Subject": "Tour",
+        "calendar:Start": sandbox.clock(),
+        "calendar:End": sandbox.clock(),
+        "calendar:RequiredAttendees": [Person("Ruth", "ruth@family.example"), Person("Bob", BOB)],
+    }
+    event = sandbox.organisation.create_item(ALICE, "calendar", values)
+    meetings.invite(event)
+    [entry] = requests.get(f"{sandbox.control_url}/outbox").json()
+    assert {name: entry[name] for name in ("kind", "class", "from", "to", "subject", "uid", "mailbox")} == {
+        "kind": "MeetingRequest",
+        "class": "IPM.Schedule.Meeting.Request",
+        "from": ALICE,
+        "to": ["ruth@family.example"],
+        "subject": "Tour",
+        "uid": event.values["calendar:UID"],
+        "mailbox": ALICE,
+    }
 
 
 # -- OAuth over HTTP ---------------------------------------------------------------------------------------------------
