@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -102,12 +103,15 @@ def _match_retimed(matches: Matches, active: Sequence[Link], exchange: ExchangeN
     }
     if not loose:
         return
+    of_series: dict[str, list[Link]] = defaultdict(list)
+    for link in loose.values():
+        of_series[link.uid].append(link)
     pairs = sorted(
         (abs(due - link.original_start), link.link_id, index)
         for index, item in enumerate(matches.strangers)
-        if (due := _due(item)) is not None
-        for link in loose.values()
-        if link.uid == item.uid and link.original_start is not None and abs(due - link.original_start) < HALF_A_DAY
+        if item.uid in of_series and (due := _due(item)) is not None
+        for link in of_series[item.uid]
+        if link.original_start is not None and abs(due - link.original_start) < HALF_A_DAY
     )
     taken: set[int] = set()
     for _, link_id, index in pairs:
