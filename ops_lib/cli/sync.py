@@ -49,7 +49,7 @@ def sync(
     from ops_lib.sync.fleet import Fleet
 
     with open_workspace() as workspace:
-        accounts = _accounts(workspace, account, host, must_exist=not pending)
+        accounts = chosen_accounts(workspace, account, host, must_exist=not pending)
         if pending:
             accounts = _pending(workspace, accounts)
         fleet = Fleet(workspace)
@@ -75,8 +75,14 @@ def sync(
 
 def status(account: AccountOption = None, host: HostOption = None, as_json: JsonOption = False) -> None:
     """How each account's calendar and email stand: status, since when, who must act, and what to do next."""
+    from ops_lib.cli.retry import print_failures
+    from ops_lib.sync.failures import failures
+
     with open_workspace() as workspace:
-        rows = statuses(workspace, _accounts(workspace, account, host, must_exist=False))
+        accounts = chosen_accounts(workspace, account, host, must_exist=False)
+        rows = statuses(workspace, accounts)
+        with workspace.database.read() as connection:
+            found = [failure for each in accounts for failure in failures(connection, each, workspace.now())]
         if as_json:
             print_json(rows)
             return
@@ -88,6 +94,7 @@ def status(account: AccountOption = None, host: HostOption = None, as_json: Json
             ],
             empty="There are no accounts yet: syncops account add makes one.",
         )
+        print_failures(found)
 
 
 def check(account: AccountOption = None, host: HostOption = None, as_json: JsonOption = False) -> None:
@@ -96,7 +103,7 @@ def check(account: AccountOption = None, host: HostOption = None, as_json: JsonO
     from ops_lib.sync.audit import audit
 
     with open_workspace() as workspace:
-        accounts = [each for each in _accounts(workspace, account, host) if each.calendar]
+        accounts = [each for each in chosen_accounts(workspace, account, host) if each.calendar]
         with workspace.database.read() as connection:
             hosts = {each.host_id: each for each in Hosts(connection).all()}
         audits = [
@@ -172,14 +179,23 @@ def explain(
             typer.echo(f"{found.description}: " + ("both sides hold it." if answer.in_step else "not in step."))
             for reason, mend in answer.reasons:
                 typer.echo(f"  because {reason}. To mend it: {mend}")
-            rows = [(h["at"], h["run"], h["action"], h["side"], h["outcome"], h["reason"]) for h in history]
+            rows = [(h["at"], h["run"], h["action"], h["side"], h["outcome"], _why(h)) for h in history]
             print_table(("when", "run", "what", "where", "outcome", "why"), rows, empty="  No run has touched it yet.")
         if not answer.in_step:
             raise typer.Exit(1)
 
 
+def _why(event: dict[str, Any]) -> str:
+    """Why a run did something; of a conflict also what it set aside."""
+    loser = event["loser"]
+    if loser is None:
+        return str(event["reason"])
+    place = f", {loser['location']}" if loser["location"] else ""
+    return f"{event['reason']}. Set aside: {loser['description']!r}, {loser['start']} to {loser['end']}{place}"
+
+
 # ── which accounts ───────────────────────────────────────────────────────────────────────────────────────────────────
-def _accounts(
+def chosen_accounts(
     workspace: Workspace, names: Sequence[str] | None, host: str | None, *, must_exist: bool = True
 ) -> list[Account]:
     from ops_lib.access.accounts import Accounts
@@ -206,7 +222,9 @@ def _pending(workspace: Workspace, accounts: Sequence[Account]) -> list[Account]
 def statuses(workspace: Workspace, accounts: Sequence[Account]) -> list[dict[str, Any]]:
     """One row per account and process, as `status --json` prints them."""
     from ops_lib.access.hosts import Hosts
+    from ops_lib.cli.retry import as_document
     from ops_lib.diagnosis.statuses import NOT_ENABLED, UNATTEMPTED
+    from ops_lib.sync.failures import failures
     from ops_lib.sync.fleet import owner_and_next_step
     from ops_lib.sync.ledger import Ledger
     from ops_lib.sync.mapping import instant_text
@@ -217,6 +235,7 @@ def statuses(workspace: Workspace, accounts: Sequence[Account]) -> list[dict[str
         hosts = {each.host_id: each for each in Hosts(connection).all()}
         for account in accounts:
             host = hosts[account.host_id]
+            failed = [as_document(each) for each in failures(connection, account, workspace.now())]
             enabled = {"calendar": account.calendar, "email": account.send_email and host.send_email}
             for process in ("calendar", "email"):
                 kept = ledger.status(account.account_id, process)
@@ -236,6 +255,7 @@ def statuses(workspace: Workspace, accounts: Sequence[Account]) -> list[dict[str
                         else None,
                         "owner": owner,
                         "next_step": next_step,
+                        "failures": failed if process == "calendar" else [],
                     }
                 )
     return rows

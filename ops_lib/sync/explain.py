@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, select
 
 from ops_lib.database import tables as t
 from ops_lib.model import Account, Activity, ActivityStatus, Host, LinkState, Origin
 from ops_lib.sync.cycle import policy_of
-from ops_lib.sync.ledger import Ledger
+from ops_lib.sync.ledger import Ledger, Retry
+from ops_lib.sync.mapping import instant_text
 from ops_lib.sync.scope import is_current, why_not
 from ops_lib.workspace import Workspace
 
@@ -64,10 +66,7 @@ def explain(
             elif not is_current(activity.origin, activity.when, policy):
                 reasons.append(("its time is over: it is no longer kept in step", "nothing to do."))
         reasons += [
-            (
-                f"it could not be written ({retry.attempts} tries): {retry.reason}",
-                "the reason names the mend; an edit of the activity is a new try.",
-            )
+            (_told(retry), _what_next(retry))
             for retry in ledger.retries(account.account_id)
             if retry.key == f"activity:{activity.activity_id}" and retry.attempts
         ]
@@ -93,11 +92,24 @@ def explain(
     )
 
 
-def last_outcomes(connection: Connection, activity_id: str, limit: int = 10) -> list[dict[str, str]]:
-    """What the last runs did with the activity, newest first."""
+def _told(retry: Retry) -> str:
+    tries = f"{retry.attempts} {'try' if retry.attempts == 1 else 'tries'}"
+    last = f", the last at {instant_text(retry.failed_at)}" if retry.failed_at is not None else ""
+    code = f" ({retry.response_code})" if retry.response_code and retry.response_code not in retry.reason else ""
+    return f"it could not be written or read ({tries}{last}): {retry.reason}{code}"
+
+
+def _what_next(retry: Retry) -> str:
+    if retry.is_set_aside:
+        return f"mend what the reason names, then syncops retry {retry.key}; an edit on either side is a new try too."
+    return f"nothing yet: it is tried again from {instant_text(retry.next_at)} on."
+
+
+def last_outcomes(connection: Connection, activity_id: str, limit: int = 10) -> list[dict[str, Any]]:
+    """What the last runs did with the activity, newest first; ``loser`` is the version that a conflict set aside."""
     c = t.run_items.c
     rows = connection.execute(
-        select(c.at, c.run_id, c.action, c.side, c.outcome, c.reason, c.response_code)
+        select(c.at, c.run_id, c.action, c.side, c.outcome, c.reason, c.response_code, c.loser)
         .where(c.activity_id == int(activity_id))
         .order_by(c.id.desc())
         .limit(limit)
@@ -111,6 +123,7 @@ def last_outcomes(connection: Connection, activity_id: str, limit: int = 10) -> 
             "outcome": row.outcome,
             "reason": row.reason,
             "response_code": row.response_code,
+            "loser": row.loser,
         }
         for row in rows
     ]

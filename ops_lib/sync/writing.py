@@ -443,10 +443,13 @@ class Writer:
             self._result.again.append(change)
 
     def _judge_the_lone(self) -> None:
-        """What failed alone while the server carried out others of its kind is set down as its own failure; else the server's, and all waits."""
+        """What failed alone while the server carried out others of its kind, now or when it failed before, is set down as its own failure; else it
+        is the server's, and all waits."""
         with self._unit() if self._lone else nullcontext() as unit:
             for change, error in self._lone:
-                is_its_own = change.action in self._carried_out and not isinstance(error, ServerBusy | Unreachable)
+                known = self._retries.get(change.key)
+                is_found_out = change.action in self._carried_out or (known is not None and known.attempts > 0)
+                is_its_own = is_found_out and not isinstance(error, ServerBusy | Unreachable)
                 if is_its_own and unit is not None:
                     self._fail(unit, change, str(error), error.response_code)
                 else:

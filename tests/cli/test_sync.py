@@ -113,6 +113,7 @@ def test_status_has_a_row_for_each_process(customer: CommandLine) -> None:
         "last_success",
         "owner",
         "next_step",
+        "failures",
     }
     found = {(row["account"], row["process"]): row for row in rows}
     assert found[ALICE, "calendar"]["status"] == "Syncing"
