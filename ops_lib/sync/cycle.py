@@ -191,6 +191,8 @@ class Cycle:
         recovered = self._recover(fresh, intents, all_links)
         links = [link for link in recovered if link.activity_id in activity_ids or link.item_id in fresh.items]
         self._reader.complete(fresh, links, intents)
+        # Of activities that were read on the way (what stands for a rescheduled one) the links count too: they are linked, not new.
+        links = [link for link in recovered if link in links or link.activity_id in fresh.activities]
         return plan(fresh.activities, fresh.news(), self._agreement(fresh, links), self._policy)
 
     def _agreement(self, reading: Reading, links: Sequence[Link]) -> Agreement:

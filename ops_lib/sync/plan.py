@@ -36,7 +36,7 @@ def plan(
     taken_over: set[str] = set()
     for link in agreed.links:
         if link.state is LinkState.REPLACED:
-            changes.append(_finish_replacement(link, exchange))
+            changes.append(_finish_replacement(link, exchange, matches.of_link.get(link.link_id)))
             continue
         successor = successors.get(link.activity_id)
         item = matches.of_link.get(link.link_id)
@@ -44,7 +44,8 @@ def plan(
             continue
         if (
             successor is not None
-            and successor.activity_id not in linked | adopted.activity_ids
+            and successor.activity_id not in linked
+            and successor.activity_id not in adopted.activity_ids
             and _is_moved_in_place(link, item, policy, exchange.unread)
         ):
             taken_over.add(successor.activity_id)
@@ -137,8 +138,8 @@ def _is_moved_in_place(link: Link, item: Item | None, policy: SyncPolicy, unread
     )
 
 
-def _finish_replacement(link: Link, exchange: ExchangeNews) -> Change:
-    if link.item_id in exchange.gone:
+def _finish_replacement(link: Link, exchange: ExchangeNews, item: Item | None) -> Change:
+    if link.item_id in exchange.gone and item is None:
         return Change(
             action="end",
             side="exchange",
@@ -153,6 +154,7 @@ def _finish_replacement(link: Link, exchange: ExchangeNews) -> Change:
         kind=link.kind,
         key=link_key(link),
         before=link.agreed,
+        item=item,
         link=link,
         reason="it was replaced by another item",
     )
@@ -186,7 +188,9 @@ def _adopt(
         )  # its original is where it was, or was matched
         if activity is not None and activity.is_deleted:
             activity = stand_ins.get(activity.activity_id, activity)
-        is_taken = is_copy or (activity is not None and activity.activity_id in linked | adopted.activity_ids)
+        is_taken = is_copy or (
+            activity is not None and (activity.activity_id in linked or activity.activity_id in adopted.activity_ids)
+        )
         if item.stamp in abandoned and activity is not None and (is_taken or is_gone(activity)):
             adopted.changes.append(
                 Change(
@@ -206,7 +210,7 @@ def _adopt(
         elif activity is not None and not is_taken:
             adopted.activity_ids.add(activity.activity_id)
             adopted.changes.append(_relink(item, activity, policy))
-        elif item.kind is Kind.EVENT:
+        elif item.kind is Kind.EVENT or item.item_id in exchange.unread:
             adopted.changes.extend(_new_item(item, policy, exchange))
     return adopted
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ops_lib.crm import Crm
 from ops_lib.errors import SyncStateInvalid
-from ops_lib.mailbox import Mailbox
+from ops_lib.mailbox import FolderChanges, Mailbox
 from ops_lib.model import Account, Intent, ItemType, Kind, Link, Window
 from ops_lib.sync.ledger import Position, Retry
 from ops_lib.sync.news import Reading, Remembered
@@ -45,7 +45,10 @@ class Reader:
         calendar_state = self._read_folder(Kind.EVENT, position.calendar_state, reading)
         tasks_state = position.tasks_state
         if self._reads_tasks():
-            tasks_state = self._read_folder(Kind.TASK, position.tasks_state, reading)
+            # A mailbox that moved has forgotten both folders; the one that holds nothing that is known would not show it.
+            tasks_state = self._read_folder(Kind.TASK, "" if Kind.EVENT in reading.complete else tasks_state, reading)
+            if position.calendar_state and reading.complete == {Kind.TASK}:
+                calendar_state = self._read_folder(Kind.EVENT, "", reading)
         changes = self._crm().changes(self._account.user_id, position.crm_version)
         reading.activities = {activity.activity_id: activity for activity in changes.activities}
         self._look_for_own(position, reading)
@@ -90,7 +93,7 @@ class Reader:
                 raise
             state = ""
             changes = self._mailbox.changes(kind, "")
-        if state and self._was_forgotten(kind, changes.created):
+        if state and self._was_forgotten(kind, changes):
             state = ""  # what is deleted is not among its answers: only a whole reading tells what is no longer there
             changes = self._mailbox.changes(kind, "")
         if not state:
@@ -107,16 +110,25 @@ class Reader:
             reading.unread[error.subject] = error
         return changes.sync_state
 
-    def _was_forgotten(self, kind: Kind, created: Collection[str]) -> bool:
-        """Whether the server began from nothing without saying so: it calls something new that the ledger has known for longer than the state."""
-        known = {
-            link.item_id
+    def _was_forgotten(self, kind: Kind, changes: FolderChanges) -> bool:
+        """Whether the server began from nothing without saying so: it calls something new that the ledger has known for longer than the state,
+        by its id, or (the mailbox being on another server) by its UID while nothing is said of the id it had."""
+        older = [
+            link
             for link in self._remembered.links
-            if link.kind is kind and link.link_id <= self._remembered.position.last_link_id
-        }
+            if link.kind is kind and (not link.stamp or link.link_id <= self._remembered.position.last_link_id)
+        ]
+        known = {link.item_id for link in older}
+        id_of_uid = {link.uid: link.item_id for link in older if link.original_start is None}
         if kind is Kind.EVENT:
             known |= self._remembered.series.keys()
-        return not known.isdisjoint(created)
+            id_of_uid |= {uid: item_id for item_id, uid in self._remembered.series.items()}
+        moved = {
+            item.item_id
+            for item in changes.items
+            if item.uid and (before := id_of_uid.get(item.uid)) is not None and before not in changes.deleted
+        }
+        return not (known | moved).isdisjoint(changes.created)
 
     def _look_for_own(self, position: Position, reading: Reading) -> None:
         """What we made after the stored state must now be listed as created. What is not was deleted meanwhile, and no server mentions an item
