@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ops_lib.errors import AnswerLost, ItemConflict, MailboxError, SyncStateInvalid
 from ops_lib.mailbox import FolderChanges, ItemContent, ItemUpdate, View
@@ -73,7 +74,8 @@ class MemoryMailbox:
         outlook = self.outlook
         generation, _, position = sync_state.partition(":")
         if sync_state and (generation != str(outlook.generation) or int(position) > len(outlook.log)):
-            if outlook.refuses_sync_states:
+            # Where nothing is left of what was there, no client could tell a server that forgot from one that is empty.
+            if outlook.refuses_sync_states or not outlook.has_survivors():
                 raise SyncStateInvalid(
                     "Synchronization state data is corrupt or otherwise invalid.",
                     response_code="ErrorInvalidSyncStateData",
@@ -96,7 +98,9 @@ class MemoryMailbox:
             else:
                 unreadable.append(_about(error, item_id))
         deleted = [i for i in touched if i not in outlook.items] if sync_state else []
-        return FolderChanges(there, deleted, f"{outlook.generation}:{len(outlook.log)}", unreadable)
+        known = {item_id for _, _, item_id in outlook.log[:start]}
+        created = frozenset(item.item_id for item in there if item.item_id not in known)
+        return FolderChanges(there, deleted, f"{outlook.generation}:{len(outlook.log)}", unreadable, created)
 
     def view(self, window: Window) -> View:
         def run() -> View:
@@ -107,7 +111,7 @@ class MemoryMailbox:
                 series = [o for each in self.outlook.occurrences.values() for o in each]
             else:
                 series = [i for i in self.outlook.items.values() if i.item_type is ItemType.MASTER]
-            found = [_listed(item) for item in (*singles, *series) if _overlaps(item, window)]
+            found = [_listed(item) for item in (*singles, *series) if _overlaps(item, window, self.outlook.zone)]
             return View(found, not any(item.item_type is ItemType.MASTER for item in found))
 
         return self._call("view", run)
@@ -122,7 +126,7 @@ class MemoryMailbox:
             if error is not None:
                 return error
             occurrences = self.outlook.occurrences.get(master_id, [])
-            return [replace(o, body=o.body or "") for o in occurrences if _overlaps(o, window)]
+            return [replace(o, body=o.body or "") for o in occurrences if _overlaps(o, window, self.outlook.zone)]
 
         return self._call("expand", lambda: [run(master_id) for master_id in master_ids])
 
@@ -238,9 +242,9 @@ def _listed(item: Item) -> Item:
     return replace(item, body=None, attendees=())
 
 
-def _overlaps(item: Item, window: Window) -> bool:
+def _overlaps(item: Item, window: Window, zone: ZoneInfo) -> bool:
     if isinstance(item.when, AllDay):
-        start, end = all_day_bounds(item.when)
+        start, end = all_day_bounds(item.when, zone)
         return start < window.end and end > window.start
     return item.when is not None and item.when.start < window.end and item.when.end > window.start
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ops_lib.errors import ItemGone, MailboxError
 from ops_lib.mailbox import ItemContent
@@ -28,8 +29,10 @@ class Outlook:
     log: list[tuple[Kind, str, str]] = field(default_factory=list)  # folder, "there" | "gone", item id
     numbers: Any = field(default_factory=lambda: itertools.count(1))
     late: dict[str, Item] = field(default_factory=dict)
+    moved_uids: set[str] = field(default_factory=set)
 
     # how the server is
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))  # in which all-day events have their midnights
     generation: int = 1
     expands: bool = True  # whether the calendar view shows occurrences, or only the masters that begin in it
     checks_change_keys: bool = True
@@ -177,6 +180,13 @@ class Outlook:
     def renumber(self) -> None:
         """The mailbox moves to another server: every item id is new, UIDs and stamps stay."""
         self.generation += 1
+        soon = self.now() - timedelta(days=1), self.now() + timedelta(days=60)
+        self.moved_uids = {
+            item.uid
+            for item in self.items.values()
+            if isinstance(item.when, Timed) and soon[0] < item.when.start < soon[1]
+            if not (item.stamp or item.is_cancelled or item.item_type is ItemType.MASTER)
+        }
         old, series = self.items, self.occurrences
         self.items = {
             f"M{key}": replace(item, item_id=f"M{key}", change_key=f"M{item.change_key}") for key, item in old.items()
@@ -190,6 +200,10 @@ class Outlook:
             for key, each in series.items()
         }
         self.log = [(item.kind, "there", item_id) for item_id, item in self.items.items()]
+
+    def has_survivors(self) -> bool:
+        """Whether anything is left of what there was when the mailbox moved."""
+        return any(item.uid in self.moved_uids for item in self.items.values())
 
     def fail(self, call: str, error: Exception, when: str = "before") -> None:
         """Let the next such call (``*``: whichever) fail: ``before`` it is carried out, ``after``, ``twice``: carried out twice, or ``late``: its items
@@ -227,8 +241,6 @@ def gone(item_id: str) -> ItemGone:
     )
 
 
-def all_day_bounds(when: AllDay) -> tuple[datetime, datetime]:
-    """Midnight of the first day and of the day after the last, UTC."""
-    start = datetime(when.start.year, when.start.month, when.start.day, tzinfo=UTC)
-    end = datetime(when.end.year, when.end.month, when.end.day, tzinfo=UTC)
-    return start, end
+def all_day_bounds(when: AllDay, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Midnight of the first day and of the day after the last."""
+    return datetime.combine(when.start, time(), zone), datetime.combine(when.end, time(), zone)
