@@ -18,7 +18,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from lxml import etree
-from tzlocal.windows_tz import tz_win
+from tzlocal.windows_tz import tz_win, win_tz
 
 from ops_lib.mailbox import STAMP_NAME, STAMP_PROPERTY_SET, ItemContent, ItemUpdate
 from ops_lib.model import AllDay, Kind, When, Window
@@ -386,24 +386,40 @@ def task_day(when: When) -> date:
 
 
 def event_times(when: When, time_zone: str) -> tuple[datetime, datetime]:
-    """The two instants of an event; whole days are the midnights of the zone the event is made in."""
+    """The two instants of an event; whole days are the midnights of the zone the event is made in, as the server knows it: a place that went its
+    own way since Windows' list was made has others, and the server would make two days of one."""
     if not isinstance(when, AllDay):
         return when.start, when.end
-    _, zone = windows_zone(time_zone)
+    zone = ZoneInfo(win_tz[windows_zone(time_zone)[0]])
     return datetime.combine(when.start, time(), zone), datetime.combine(when.end, time(), zone)
 
 
 @cache
 def windows_zone(time_zone: str) -> tuple[str, ZoneInfo]:
-    """The Windows id Exchange knows a zone by, and the zone itself; UTC for one that has none (`knows_zone` says so)."""
+    """The Windows id Exchange knows a zone by, and the zone itself; UTC for one that has none (`knows_zone` says so).
+
+    An old name that Windows' list leaves out (GMT, EST5EDT) goes by a zone whose clocks show the same.
+    """
     try:
-        return (tz_win[time_zone], ZoneInfo(time_zone)) if time_zone in tz_win else ("UTC", ZoneInfo("UTC"))
+        zone = ZoneInfo(time_zone)
     except (KeyError, ValueError, OSError):
         return "UTC", ZoneInfo("UTC")
+    name = tz_win.get(time_zone) or next(
+        (name for name in dict.fromkeys(("UTC", *tz_win.values())) if _show_the_same(zone, name)), ""
+    )
+    return (name, zone) if name else ("UTC", ZoneInfo("UTC"))
+
+
+def _show_the_same(zone: ZoneInfo, name: str) -> bool:
+    """Whether a Windows zone's clock shows what this one's does, on the 15th of every month of twelve years."""
+    other = ZoneInfo(win_tz[name])
+    days = (datetime(year, month, 15, tzinfo=UTC) for year in range(2020, 2032) for month in range(1, 13))
+    return all(day.astimezone(zone).utcoffset() == day.astimezone(other).utcoffset() for day in days)
 
 
 def knows_zone(time_zone: str) -> bool:
-    return time_zone in tz_win
+    """Whether events are made in this zone, not in UTC for want of a name."""
+    return windows_zone(time_zone)[1].key == time_zone
 
 
 def _boolean(value: bool) -> Literal["true", "false"]:
