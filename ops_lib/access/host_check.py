@@ -18,8 +18,8 @@ from ops_lib.access import reach
 from ops_lib.access.checks import EARLY_DAYS, remarks
 from ops_lib.errors import AccessRefused, InputError, ItemGone, MailboxError, OpsError, SignInRefused, Unreachable
 from ops_lib.mailbox import SignIns
-from ops_lib.mailbox.ews import failures
-from ops_lib.mailbox.ews.answers import Answer, Message, child, messages, text_of
+from ops_lib.mailbox.ews import failures, probes
+from ops_lib.mailbox.ews.answers import Answer, Element, Message, child, children, messages, text_of
 from ops_lib.mailbox.ews.connections import Adapter
 from ops_lib.mailbox.ews.requests import get_folder
 from ops_lib.mailbox.ews.transport import Transport, is_soap
@@ -30,8 +30,9 @@ Verdict = Literal["ok", "warn", "fail", "skipped"]
 STEP_SECONDS = 20.0
 """How long one step waits for one answer; an answer that drips may take three times as long."""
 
-RIGHTS = ("Read", "CreateContents", "Modify", "Delete")
-"""What a sync needs on a folder."""
+FOLDER_RIGHTS = ("Read", "CreateContents")
+ITEM_RIGHTS = ("Modify", "Delete")
+"""What a sync needs on a folder and on the items in it, as EffectiveRights names it."""
 
 _EDITOR = "give the account the level Editor on the mailbox's Calendar and Tasks folders, or let it impersonate."
 
@@ -279,24 +280,31 @@ class _Run:
         (message,) = messages(answer, account.mailbox)
         if not message.is_success:
             raise _closed(message, account.mailbox)
-        folder = (
-            child(message.element, "Folders", "CalendarFolder")
-            if kind is Kind.EVENT
-            else child(message.element, "Folders", "TasksFolder")
-        )
-        rights = child(folder, "EffectiveRights")
-        missing = [name for name in RIGHTS if text_of(child(rights, name)).lower() != "true"]
-        seen = f"{text_of(child(folder, 'DisplayName'))}, {text_of(child(folder, 'TotalCount'))} items"
-        name = "calendar" if kind is Kind.EVENT else "tasks"
+        name, element = ("calendar", "CalendarFolder") if kind is Kind.EVENT else ("tasks", "TasksFolder")
+        folder = child(message.element, "Folders", element)
         if folder is None:
             return Step(
                 name, "fail", "the server gives another kind of folder", "GetFolder", "look at the mailbox in Outlook."
             )
+        rights = child(folder, "EffectiveRights")
+        missing = [right for right in FOLDER_RIGHTS if not _has(rights, right)]
+        item = None if missing else self._any_item(kind, account)
+        if item is not None:
+            missing = [right for right in ITEM_RIGHTS if not _has(child(item, "EffectiveRights"), right)]
+        seen = f"{text_of(child(folder, 'DisplayName'))}, {text_of(child(folder, 'TotalCount'))} items"
         if missing:
-            return Step(
-                name, "fail", f"{seen}; missing: {', '.join(missing)}", "ErrorAccessDenied", _EDITOR,
-            )  # fmt: skip
+            return Step(name, "fail", f"{seen}; missing: {', '.join(missing)}", "ErrorAccessDenied", _EDITOR)
+        if item is None and not all(_has(rights, right) for right in ITEM_RIGHTS):
+            return f"{seen}; may read and create; there is no item yet to see whether it may change and delete"
         return f"{seen}; may read, create, change and delete"
+
+    def _any_item(self, kind: Kind, account: Account) -> Element | None:
+        """Some item of the folder with the rights on it: those on a folder speak of the folder itself."""
+        transport = Transport(self.host, account, self.secret, self.seconds, self.sign_ins)
+        (message,) = messages(transport.post(probes.any_item(kind, account.mailbox)), account.mailbox)
+        if not message.is_success:
+            raise _closed(message, account.mailbox)
+        return next(iter(children(message.element, "RootFolder", "Items")), None)
 
     @property
     def _account(self) -> Account:
@@ -307,6 +315,10 @@ class _Run:
     def _ask(self, host: Host, account: Account, kind: Kind) -> Answer:
         transport = Transport(host, account, self.secret, self.seconds, self.sign_ins)
         return transport.post(get_folder(kind, account.mailbox))
+
+
+def _has(rights: Element | None, right: str) -> bool:
+    return text_of(child(rights, right)).lower() == "true"
 
 
 def _closed(message: Message, mailbox: str) -> MailboxError:

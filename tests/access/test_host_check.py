@@ -101,27 +101,41 @@ def certificate(authority: trustme.CA, *names: str, **options: object) -> ssl.SS
     return context
 
 
-def folder(name: str, *, without: str = "") -> str:
-    rights = "".join(
-        f"<t:{each}>{'false' if each == without else 'true'}</t:{each}>"
-        for each in ("Delete", "Modify", "Read", "CreateContents")
-    )
+def rights(*missing: str) -> str:
+    names = ("Delete", "Modify", "Read", "CreateContents")
+    values = "".join(f"<t:{each}>{'false' if each in missing else 'true'}</t:{each}>" for each in names)
+    return f"<t:EffectiveRights>{values}</t:EffectiveRights>"
+
+
+def folder(name: str, *missing: str) -> str:
     element = "CalendarFolder" if name == "Calendar" else "TasksFolder"
     return success(
         "GetFolder",
         f'<m:Folders><t:{element}><t:FolderId Id="x"/><t:DisplayName>{name}</t:DisplayName><t:TotalCount>7</t:TotalCount>'
-        f"<t:EffectiveRights>{rights}</t:EffectiveRights></t:{element}></m:Folders>",
+        f"{rights(*missing)}</t:{element}></m:Folders>",
     )
 
 
-def exchange(*, calendar: str = "", tasks: str = "", to_impersonation: str = "") -> Callable[[Asked, int], Reply]:
-    """A server that asks to sign in and shows two folders."""
+def item(*missing: str) -> str:
+    held = f'<t:CalendarItem><t:ItemId Id="x" ChangeKey="y"/>{rights(*missing)}</t:CalendarItem>'
+    return success(
+        "FindItem",
+        f'<m:RootFolder TotalItemsInView="1" IncludesLastItemInRange="true"><t:Items>{held}</t:Items></m:RootFolder>',
+    )
+
+
+def exchange(
+    *, calendar: str = "", tasks: str = "", found: str = "", to_impersonation: str = ""
+) -> Callable[[Asked, int], Reply]:
+    """A server that asks to sign in and shows two folders with an item in each."""
 
     def answer(asked: Asked, number: int) -> Reply:
         if "Authorization" not in asked.headers:
             return CHALLENGE
         if to_impersonation and b"ExchangeImpersonation" in asked.body:
             return Reply(to_impersonation, status=500)
+        if b"FindItem" in asked.body:
+            return Reply(response("FindItem", found or item()))
         if b'Id="tasks"' in asked.body:
             return Reply(response("GetFolder", tasks or folder("Tasks")))
         return Reply(response("GetFolder", calendar or folder("Calendar")))
@@ -131,7 +145,7 @@ def exchange(*, calendar: str = "", tasks: str = "", to_impersonation: str = "")
 
 # ── all well ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_host_that_works_shows_every_step(check: Check, sandbox: Sandbox) -> None:
-    """Over HTTPS with a private CA: nine green steps with what was seen, four requests, and nothing written."""
+    """Over HTTPS with a private CA: nine green steps with what was seen, six requests, and nothing written."""
     found = check(sandbox.ews_url_https, ca_bundle=str(sandbox.ca_file), password=sandbox.passwords[SERVICE])
     assert [(each.step, each.verdict) for each in found.steps] == [
         (step, "ok")
@@ -143,8 +157,8 @@ def test_a_host_that_works_shows_every_step(check: Check, sandbox: Sandbox) -> N
     assert "svc@example.test with basic" in seen["sign-in"]
     assert seen["impersonation"] == "opens alice@example.test"
     assert seen["tasks"] == "Tasks, 0 items; may read, create, change and delete"
-    assert sandbox.requests.total("GetFolder") == 3
-    assert sandbox.requests.total() == 4
+    assert (sandbox.requests.total("GetFolder"), sandbox.requests.total("FindItem")) == (3, 2)
+    assert sandbox.requests.total() == 6
 
 
 def test_without_an_account_everything_else_is_tried(check: Check, sandbox: Sandbox) -> None:
@@ -323,8 +337,9 @@ def test_a_refused_password_is_sent_once(check: Check, sandbox: Sandbox) -> None
     [
         (exchange(to_impersonation=fault("ErrorImpersonateUserDenied")), "impersonation", "ErrorImpersonateUserDenied", "ApplicationImpersonation"),
         (exchange(to_impersonation=fault("ErrorNonExistentMailbox")), "impersonation", "ErrorNonExistentMailbox", "mailbox address"),
-        (exchange(calendar=folder("Calendar", without="CreateContents")), "calendar", "ErrorAccessDenied", "Editor"),
-        (exchange(tasks=folder("Tasks", without="Delete")), "tasks", "ErrorAccessDenied", "Editor"),
+        (exchange(calendar=folder("Calendar", "CreateContents")), "calendar", "ErrorAccessDenied", "Editor"),
+        (exchange(found=item("Delete")), "calendar", "ErrorAccessDenied", "Editor"),
+        (exchange(found=failure("FindItem", "ErrorItemNotFound")), "calendar", "ErrorItemNotFound", "Editor"),
         (exchange(tasks=failure("GetFolder", "ErrorFolderNotFound")), "tasks", "ErrorFolderNotFound", "Editor"),
         (exchange(tasks=folder("Calendar")), "tasks", "GetFolder", "in Outlook"),
     ],
@@ -350,6 +365,39 @@ def test_each_access_type_is_tried_as_it_is_used(check: Check, sandbox: Sandbox,
         assert (found.verdict, found.steps[6].step) == ("ok", "own mailbox")
     else:
         assert failed(found).step == {"impersonation": "impersonation", "delegate": "delegate access"}[access]
+
+
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [
+        ("Editor", None),
+        ("Author", "Calendar, 1 items; missing: Modify, Delete"),
+        ("Reviewer", "Calendar, 1 items; missing: CreateContents"),
+        ("Contributor", "has no right"),
+    ],
+)
+def test_a_delegate_is_judged_by_what_it_may_do_to_items(
+    check: Check, sandbox: Sandbox, level: str, words: str | None
+) -> None:
+    """An Editor is green in an empty calendar and in a full one; lower levels are red with the rights they lack on the user's own items."""
+    for name in ("calendar", "tasks"):
+        sandbox.organisation.set_permission(ALICE, name, SERVICE, "Editor")
+    options = {"access": "delegate", "password": sandbox.passwords[SERVICE]}
+    empty = check(sandbox.ews_url, **options)
+    assert empty.verdict == "ok"
+    assert "no item yet" in empty.steps[-1].observed
+    sandbox.organisation.create_item(
+        ALICE, "calendar", {"item:Subject": "Own", "calendar:Start": NOW, "calendar:End": NOW + timedelta(hours=1)}
+    )
+    sandbox.organisation.set_permission(ALICE, "calendar", SERVICE, level)
+    found = check(sandbox.ews_url, **options)
+    if words is None:
+        assert found.verdict == "ok"
+        assert found.steps[-2].observed == "Calendar, 1 items; may read, create, change and delete"
+        return
+    step = failed(found)
+    assert (step.step, step.response_code) == ("calendar", "ErrorAccessDenied")
+    assert words in step.observed
 
 
 # ── through a proxy ──────────────────────────────────────────────────────────────────────────────────────────────────
