@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,31 +61,47 @@ def prepared(tmp_path: Path, sandbox: Sandbox) -> Path:
     return path
 
 
-def cycle(path: Path, sandbox: Sandbox, kill_after: float | None = None) -> float:
-    """Run a cycle in a process of its own, killed so long after it began to sync. Answers how long it ran."""
-    environment = {**os.environ, "TEST_SERVICE_PASSWORD": sandbox.passwords[SERVICE], "SYNCOPS_NOW": NOW.isoformat()}
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.one_cycle", str(path)],
-        env=environment,
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "go\n"
+class Cycles:
+    """Runs cycles, each in a process of its own, and kills them."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def run(self, path: Path, kill_after: float | None = None) -> float:
+        """Run a cycle, killed so long after it began. Answers how long it ran."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{path}\n")
+        self._process.stdin.flush()
+        number = int(self._process.stdout.readline())
         began = time.monotonic()
         if kill_after is not None:
             time.sleep(kill_after)
-            process.send_signal(signal.SIGKILL)
-        process.wait(30)
-        if kill_after is None:
-            assert process.returncode == 0, process.stdout.read()
+            with contextlib.suppress(ProcessLookupError):  # it had ended before
+                os.kill(number, signal.SIGKILL)
+        code = int(self._process.stdout.readline())
+        assert code == 0 or (kill_after is not None and code == -signal.SIGKILL), code
         return time.monotonic() - began
+
+
+@pytest.fixture
+def cycles(sandbox: Sandbox) -> Iterator[Cycles]:
+    environment = {**os.environ, "TEST_SERVICE_PASSWORD": sandbox.passwords[SERVICE], "SYNCOPS_NOW": NOW.isoformat()}
+    command = [sys.executable, "-m", "tests.support.one_cycle"]
+    with subprocess.Popen(
+        command,
+        env=environment,
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield Cycles(process)
 
 
 @pytest.mark.slow
 @pytest.mark.req("Y2", "Y8")
-def test_killed_at_any_moment(prepared: Path, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_killed_at_any_moment(prepared: Path, sandbox: Sandbox, cycles: Cycles, tmp_path: Path) -> None:
     """25 times: kill an initial sync of 200 activities somewhere, start it again: 200 events, one for each activity."""
     sandbox.clock.set(NOW)
     moments = random.Random(7)
@@ -94,11 +112,11 @@ def test_killed_at_any_moment(prepared: Path, sandbox: Sandbox, tmp_path: Path) 
         path = tmp_path / f"w{attempt}"
         shutil.copytree(prepared, path)
         if attempt == 0:
-            whole = cycle(path, sandbox)
+            whole = cycles.run(path)
         else:
-            cycle(path, sandbox, kill_after=moments.uniform(0.05, whole))
+            cycles.run(path, kill_after=moments.uniform(0.02, whole))
             done_before_kill.append(len(titles(sandbox)))
-            cycle(path, sandbox)
+            cycles.run(path)
         found = Counter(titles(sandbox))
         assert found == Counter(f"Tour {number}" for number in range(ACTIVITIES)), (attempt, done_before_kill[-1:])
         empty(sandbox)
