@@ -252,7 +252,7 @@ def read_rule(document: Any, rule_id: str) -> Rule:
         raise InputError("means nothing alone", subject="rule, seed", fix="Add probability, or leave it out.")
     operation = values.get("operation", "*")
     fault: Fault = values["fault"]
-    if fault.aadsts and operation not in _ENTRA:
+    if fault.aadsts and operation not in _ENTRA | {"*"}:
         raise InputError(
             "only Entra refuses with an AADSTS code",
             subject="rule, fault.aadsts",
@@ -340,6 +340,8 @@ class Faults:
             for standing in self._standing:
                 rule = standing.rule
                 if rule.operation not in ("*", operation) or rule.mailbox not in ("*", mailbox.lower()):
+                    continue
+                if rule.fault.aadsts and operation not in _ENTRA:
                     continue
                 standing.matched += 1
                 if decided is None and _hits(standing):

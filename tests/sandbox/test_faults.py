@@ -156,6 +156,21 @@ def test_documented_rules_are_accepted() -> None:
         faults.add(rule)
 
 
+def test_a_code_of_entra_is_for_entra_only() -> None:
+    """A rule with an AADSTS code and no operation hits every request to Entra and none to EWS; with an operation of EWS it cannot be."""
+    faults = Faults()
+    faults.add({"fault": {"aadsts": 53003}})
+    assert faults.decide("GetItem", "alice@example.test") is None
+    hit = [
+        faults.decide(operation, "alice@example.test")
+        for operation in ("Token", "Authorize", "DeviceCode", "OpenIdConfiguration")
+    ]
+    assert [fault and fault.aadsts for fault in hit] == [53003] * 4
+    for wrong in ({"operation": "GetItem", "fault": {"aadsts": 53003}}, {"fault": {"aadsts": 1}}):
+        with pytest.raises(InputError, match=r"aadsts"):
+            faults.add(wrong)
+
+
 def test_log_counts_by_operation_and_mailbox() -> None:
     """The log adds up requests, faults and bytes per operation and mailbox, and starts at nothing when cleared."""
     log = RequestsLog()
