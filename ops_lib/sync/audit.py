@@ -63,6 +63,9 @@ def audit(workspace: Workspace, host: Host, account: Account, mailbox: Mailbox) 
             )
         )
 
+    if policy.zone.key != account.time_zone:
+        reason = f"nobody knows the user's time zone '{account.time_zone}': their days are taken to be those of {policy.zone.key}"
+        remarks.append(Remark(account=account.mailbox, verdict="unknown", activity_id="", item_id="", reason=reason))
     items = _items(mailbox, links)
     equal = 0
     for link in links:

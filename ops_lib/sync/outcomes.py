@@ -61,14 +61,17 @@ def unread_id_of(change: Change) -> str:
 def outcome_of(
     change: Change, outcome: str, *, reason: str = "", response_code: str = "", item_id: str = ""
 ) -> Outcome:
+    """What the run's record keeps of a change; what had to be guessed of its item is part of the reason."""
     link, item, activity = change.link, change.item, change.activity
+    reason = reason or change.reason
+    guessed = [oddity for oddity in (item.oddities if item is not None else ()) if oddity not in reason]
     return Outcome(
         action=change.action,
         side=change.side,
         kind=change.kind.value,
         key=change.key,
         outcome=outcome,
-        reason=reason or change.reason,
+        reason=f"{reason} ({'; '.join(guessed)})" if guessed else reason,
         activity_id=activity.activity_id if activity is not None else link.activity_id if link is not None else None,
         item_id=item_id or (item.item_id if item is not None else link.item_id if link is not None else ""),
         response_code=response_code,

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -34,6 +35,7 @@ from ops_lib.sandbox.recurrence import (
     Weekly,
 )
 from ops_lib.sandbox.server import Sandbox
+from ops_lib.sync.audit import audit
 from tests.mailbox.stub import TYPES
 from tests.support.sandbox import ALICE
 from tests.support.server_desk import ServerDesk
@@ -308,6 +310,36 @@ def test_the_windows_edges_are_midnights_of_the_users_zone(sqlite_database: Data
     desk.now += timedelta(days=1)
     desk.settle()
     assert {"minute after", "day after"} <= {a.description for a in desk.activities()}
+
+
+@pytest.mark.req("O6", "T3")
+def test_what_was_guessed_of_a_time_is_in_the_record(sandbox: Sandbox, sqlite_database: Database) -> None:
+    """The run's record says of which event a zone was not known and what was taken instead."""
+    desk = ServerDesk(sqlite_database, sandbox=sandbox)
+    fair = {"item:Subject": "Fair", "calendar:Start": at(4, 5).start, "calendar:End": at(5, 5).start}
+    zoned = {"calendar:IsAllDayEvent": True, "calendar:StartTimeZone": "Eastern Standard Time"}
+    sandbox.organisation.create_item(ALICE, "calendar", {**fair, **zoned})
+    with NamedZone(sandbox, "Pacific Mars Time"):
+        result = desk.cycle()
+    (outcome,) = result.outcomes
+    assert outcome.reason.startswith("new in Outlook (")
+    assert "Pacific Mars Time" in outcome.reason
+
+
+@pytest.mark.req("O6", "T3")
+@pytest.mark.parametrize("time_zone", ["Mars/Olympus", "", "Eastern Standard Time"])
+def test_a_users_zone_that_nobody_knows_counts_as_utc_and_is_said(sqlite_database: Database, time_zone: str) -> None:
+    """The sync goes on in UTC, and `syncops check` says why the days may be off."""
+    desk = Desk(sqlite_database, time_zone=time_zone)
+    desk.add("Call", days(1))
+    desk.add("Tour", at(1, 9))
+    desk.outlook.add("Fair", days(3))
+    desk.settle()
+    workspace: Any = SimpleNamespace(database=sqlite_database, now=lambda: desk.now)
+    found = audit(workspace, desk.host, desk.account, desk.mailbox())
+    assert found.equal == 3
+    assert [remark.verdict for remark in found.remarks] == ["unknown"]
+    assert f"'{time_zone}'" in found.remarks[0].reason
 
 
 # ── the ends of time ─────────────────────────────────────────────────────────────────────────────────────────────────
