@@ -219,6 +219,17 @@ class Mailbox:
         self.hierarchy.record(folder.number, folder.change)
         return folder
 
+    def replace_folder(self, distinguished_id: str) -> Folder:
+        """A new, empty folder takes the place of a well-known one, as when an administrator makes it anew; the old one stays as a folder like others."""
+        old = self._distinguished[distinguished_id]
+        old.distinguished_id, name, old.name = "", old.name, f"{old.name} (old)"
+        assert old.parent is not None
+        new = self.add_folder(old.parent, name, old.folder_class)
+        new.distinguished_id, new.permissions = distinguished_id, dict(old.permissions)
+        self._distinguished[distinguished_id] = new
+        self.touch_folder(old)
+        return new
+
     def touch_folder(self, folder: Folder) -> None:
         """The folder's own properties have changed."""
         folder.change = self.count()
