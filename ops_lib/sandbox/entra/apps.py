@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 import jwt
 from cryptography import x509
@@ -246,6 +246,18 @@ def _rsa_key(certificate: Certificate) -> RSAPublicKey:
     key = certificate.certificate.public_key()
     assert isinstance(key, RSAPublicKey)  # read() takes no other
     return key
+
+
+def client_from(authorization: str) -> dict[str, str]:
+    """Reads client id and secret from a Basic header, the other way OAuth lets a client name itself."""
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return {}
+    try:
+        name, _, secret = base64.b64decode(value, validate=True).decode().partition(":")
+    except ValueError:  # not base64, or not UTF-8
+        return {}
+    return {"client_id": unquote_plus(name), "client_secret": unquote_plus(secret)}
 
 
 def addresses(values: Iterable[Any], what: str) -> tuple[str, ...]:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote_plus
 
 from ops_lib.sandbox.attempts import Attempts
 
 from . import refusals, scopes
-from .apps import NATIVE_CLIENT, App, Apps, Secret
-from .grants import Code, Device, Grants, Refresh, Session, is_over
+from .apps import NATIVE_CLIENT, App, Apps, Secret, client_from
+from .grants import Device, Grants, Refresh, Session, is_over
 from .members import Accounts, Members
 from .refusals import Refused, stamp
 from .scopes import ACCESS_AS_USER, FULL_ACCESS, Asked
@@ -207,7 +203,7 @@ class Directory:
         """Answers a token request: status and JSON document, refusals in Entra's form."""
         try:
             with self.lock:
-                return 200, self._issue(tenant, {**form, **_client_from(authorization)}, base)
+                return 200, self._issue(tenant, {**form, **client_from(authorization)}, base)
         except Refused as refused:
             status = 400 if refused.error != refused.meaning.error else refused.meaning.status
             return status, self.refusal(refused, form.get("client-request-id", ""))
@@ -257,7 +253,7 @@ class Directory:
             raise Refused(500112, redirect_uri=redirect_uri, expected=code.redirect_uri)
         if is_over(code.issued, self.members.policy.code_seconds, self.now()):
             raise Refused(70008)
-        if not verified(code, form.get("code_verifier", "")):
+        if not code.is_verified_by(form.get("code_verifier", "")):
             raise Refused(501481)
         code.redeemed = True
         return self._for_session(app, code.session, code.asked, code.permissions, form, base, public, code.nonce)
@@ -389,16 +385,6 @@ class Directory:
         return answer
 
 
-def verified(code: Code, verifier: str) -> bool:
-    """Whether the verifier is the one whose challenge opened the flow (RFC 7636); a flow without a challenge takes none."""
-    if not code.challenge:
-        return not verifier
-    if code.challenge_method == "S256":
-        digest = hashlib.sha256(verifier.encode()).digest()
-        verifier = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-    return hmac.compare_digest(verifier.encode(), code.challenge.encode())
-
-
 def _answer(token: str, seconds: int) -> dict[str, Any]:
     return {"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token}
 
@@ -408,15 +394,3 @@ def _needed(form: Mapping[str, str], name: str) -> str:
     if not value:
         raise Refused(900144, parameter=name)
     return value
-
-
-def _client_from(authorization: str) -> dict[str, str]:
-    """Reads client id and secret from a Basic header, the other way OAuth lets a client name itself."""
-    scheme, _, value = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return {}
-    try:
-        name, _, secret = base64.b64decode(value, validate=True).decode().partition(":")
-    except ValueError:  # not base64, or not UTF-8
-        return {}
-    return {"client_id": unquote_plus(name), "client_secret": unquote_plus(secret)}

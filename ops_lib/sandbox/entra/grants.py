@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,6 +42,15 @@ class Code:
     nonce: str
     issued: datetime
     redeemed: bool = False
+
+    def is_verified_by(self, verifier: str) -> bool:
+        """Whether the verifier is the one whose challenge opened the flow (RFC 7636); a flow without a challenge takes none."""
+        if not self.challenge:
+            return not verifier
+        if self.challenge_method == "S256":
+            digest = hashlib.sha256(verifier.encode()).digest()
+            verifier = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return hmac.compare_digest(verifier.encode(), self.challenge.encode())
 
 
 @dataclass(slots=True)
