@@ -6,7 +6,7 @@ user, on whatever host: otherwise the activities of two people would run into ea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,12 +15,16 @@ from sqlalchemy import Connection, Row, Select, insert, select, update
 from ops_lib.access.host_notes import retired_note
 from ops_lib.access.hosts import Hosts
 from ops_lib.access.roll import AccountInput, Place, Roll
+from ops_lib.access.succession import take_over
 from ops_lib.crm.directory import Directory, address
 from ops_lib.crm.rows import number
 from ops_lib.database.tables import account_statuses, accounts, properties, users
 from ops_lib.diagnosis.statuses import UNATTEMPTED, UNAUTHORIZED
 from ops_lib.errors import InputError, NotThere
 from ops_lib.model import Account, Host, User
+
+_FEW = 500
+"""So many users are asked for by name; for more all accounts are read."""
 
 
 class Accounts:
@@ -125,6 +129,7 @@ class Accounts:
         ]
         if rows:
             self._connection.execute(insert(accounts), rows)
+            self._succeed({place.user.user_id for place, wanted in placed if wanted.calendar})
 
     def roll(self) -> Roll:
         """Everything that is known, for judging many accounts at once."""
@@ -181,12 +186,15 @@ class Accounts:
         if calendar and not account.calendar:
             user = self._directory.user_by_id(account.user_id)
             self._roll(user, None).refuse_second_calendar(user.user_id, user.email)
-        return self._set(
+        changed = self._set(
             account,
             calendar=calendar,
             send_email=account.send_email if send_email is None else send_email,
             all_day_tasks=account.all_day_tasks if all_day_tasks is None else all_day_tasks,
         )
+        if calendar and not account.calendar:
+            self._succeed({account.user_id})
+        return changed
 
     def disable(self, account: Account) -> Account:
         """Stop keeping the account in step; nothing is removed on either side, and its links rest until it is enabled."""
@@ -221,6 +229,7 @@ class Accounts:
                 subject=f"host {host.name}",
                 fix="syncops account disable those accounts, or the ones of this host.",
             )
+        self._succeed({each.user_id for each in back if each.calendar})
         return back
 
     def pending(self, accounts_of: Sequence[Account] | None = None) -> list[Account]:
@@ -262,6 +271,20 @@ class Accounts:
             communities=self._communities(),
             accounts=[_account(row) for row in self._connection.execute(query)],
         )
+
+    def _succeed(self, user_ids: Collection[str]) -> None:
+        """Let the accounts that keep these users' calendars now go on where their other accounts ended."""
+        query = _query()
+        if len(user_ids) <= _FEW:
+            query = query.where(accounts.c.user_id.in_([number(each) for each in user_ids]))
+        theirs: dict[str, list[Account]] = {}
+        for account in map(_account, self._connection.execute(query)):
+            if account.user_id in user_ids:
+                theirs.setdefault(account.user_id, []).append(account)
+        for each in theirs.values():
+            current = next((account for account in each if account.calendar), None)
+            if current is not None:
+                take_over(self._connection, current, [account for account in each if account is not current])
 
     def _communities(self) -> dict[str, str]:
         return {each.community_id: each.name for each in self._directory.communities()}
