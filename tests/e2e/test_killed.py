@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,14 @@ from ops_lib.access.hosts import HostInput, Hosts
 from ops_lib.crm import ActivityContent
 from ops_lib.crm.directory import Directory
 from ops_lib.crm.store import SqlCrm
-from ops_lib.model import Origin
+from ops_lib.model import Activity, ActivityStatus, Origin, Timed
 from ops_lib.sandbox.server import Sandbox
 from ops_lib.workspace import Workspace
 from tests.support.sandbox import ALICE, SERVICE
 from tests.sync.desk import NOW, at
 
 KILLS = 25
+EDITED_KILLS = 12
 ACTIVITIES = 200
 
 
@@ -123,6 +125,86 @@ def test_killed_at_any_moment(prepared: Path, sandbox: Sandbox, cycles: Cycles, 
         shutil.rmtree(path)
     assert any(0 < done < ACTIVITIES for done in done_before_kill), done_before_kill
     print("there when it was killed:", done_before_kill)
+
+
+@pytest.mark.slow
+@pytest.mark.req("Y2", "C5", "C6", "O3", "O4")
+def test_killed_while_it_updates_moves_and_deletes(
+    prepared: Path, sandbox: Sandbox, cycles: Cycles, tmp_path: Path
+) -> None:
+    """12 times: edits, reschedules and deletions on both sides, the cycle killed somewhere, two more: both sides hold what people made, once."""
+    sandbox.clock.set(NOW)
+    moments = random.Random(11)
+    cycles.run(prepared)
+    expected = {f"Tour {number}": at(number % 50, number % 20) for number in range(ACTIVITIES)}
+    for operation in ("CreateItem", "UpdateItem", "DeleteItem"):
+        sandbox.faults.add({"operation": operation, "mailbox": "*", "every": 1, "fault": {"delay_seconds": 0.1}})
+    whole, caught = 0.0, 0
+    for attempt in range(EDITED_KILLS + 1):
+        workspace = Workspace.open(prepared)
+        edit_both_sides(attempt, workspace, sandbox, expected)
+        if attempt == 0:
+            whole = cycles.run(prepared)
+        else:
+            caught += cycles.run(prepared, kill_after=moments.uniform(0.1, whole)) < whole
+            cycles.run(prepared)
+        cycles.run(prepared)
+        wanted = Counter((title, when.start) for title, when in expected.items())
+        with sandbox.organisation.lock:
+            items = sandbox.organisation.mailbox(ALICE).folder("calendar").items.values()
+            there = Counter((str(i.values["item:Subject"]), i.values["calendar:Start"]) for i in items)
+        assert there == wanted, attempt
+        assert Counter((a.description, a.when.start) for a in standing(workspace)) == wanted, attempt
+        workspace.close()
+    assert caught
+
+
+def standing(workspace: Workspace) -> list[Activity]:
+    """What stands in the CRM's calendar."""
+    with workspace.database.read() as c:
+        user = Directory(c).user(ALICE).user_id
+        every = SqlCrm(c, NOW).changes(user, 0).activities
+    return [a for a in every if not a.is_deleted and a.status is not ActivityStatus.CANCELLED]
+
+
+def edit_both_sides(round_number: int, workspace: Workspace, sandbox: Sandbox, expected: dict[str, Timed]) -> None:
+    """Of 60 entries, each gets one edit: in the CRM retitled, rescheduled, deleted; in Outlook retitled, moved, deleted. Twelve are new."""
+    choice = random.Random(round_number)
+    organisation, later = sandbox.organisation, timedelta(minutes=30 + round_number)
+    chosen = choice.sample(sorted(expected), 60)
+    activities = {a.description: a for a in standing(workspace)}
+    with organisation.lock:
+        items = {
+            str(item.values["item:Subject"]): item
+            for item in organisation.mailbox(ALICE).folder("calendar").items.values()
+        }
+    with workspace.database.begin() as c:
+        crm = SqlCrm(c, NOW)
+        for number, title in enumerate(chosen):
+            activity, item, when = activities[title], items[title], expected.pop(title)
+            moved = Timed(when.start + later, when.end + later)
+            match number % 10:
+                case 0 | 1 | 2:
+                    crm.update(activity.activity_id, ActivityContent(description=f"{title}+"))
+                    expected[f"{title}+"] = when
+                case 3 | 4 | 5:
+                    crm.reschedule(activity.activity_id, moved, key=f"{round_number}-{title}")
+                    expected[title] = moved
+                case 6:
+                    crm.remove(activity.activity_id)
+                case 7:
+                    organisation.update_item(item, {"item:Subject": f"{title}*"})
+                    expected[f"{title}*"] = when
+                case 8:
+                    organisation.update_item(item, {"calendar:Start": moved.start, "calendar:End": moved.end})
+                    expected[title] = moved
+                case _:
+                    organisation.delete_item(item, "HardDelete")
+        for number in range(12):
+            title = f"New {round_number}.{number}"
+            expected[title] = at(number, 9)
+            content = ActivityContent(type_id=activities[chosen[0]].type_id, description=title, when=expected[title])
+            crm.create(activities[chosen[0]].user_id, content, origin=Origin.CRM, key=title)
 
 
 def titles(sandbox: Sandbox) -> list[str]:
