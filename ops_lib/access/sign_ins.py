@@ -13,6 +13,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from ops_lib.access import password_tries
 from ops_lib.access.accounts import Accounts
 from ops_lib.access.hosts import Hosts
 from ops_lib.crm.rows import number
@@ -138,17 +139,20 @@ class SignInStates:
             .values(state="signed-in", response_code="", reason="", fix="")
         )
 
-    def needed_again(self, host: Host, reason: str, now: datetime) -> list[Account]:
-        """Ask whoever signs in on a host to do so again: its secret or its registration is another one. The accounts asked."""
+    def secret_changed(self, host: Host, now: datetime) -> list[Account]:
+        """After a new secret (H3): a password that was refused may be tried again, and who signs in is asked to do so. Who is asked."""
         if host.auth not in BY_PERSON:
+            password_tries.forget(self._connection, host, host.service_user)
             return []
         known = Accounts(self._connection).accounts(host=host.name)
         signers = {each.account_id: each for each in (self.signer(host, account) for account in known)}
-        for each in signers.values():
+        asked = [each for each in signers.values() if self.of(each).since is not None]
+        for each in asked:
             self._set(
-                each, state="needed", since=now, response_code="", reason=reason, fix=f"syncops signin {each.mailbox}."
-            )
-        return list(signers.values())
+                each, state="needed", since=now, response_code="", reason="the host's client secret was changed",
+                fix=f"syncops signin {each.mailbox}.",
+            )  # fmt: skip
+        return asked
 
     # ── the banner ───────────────────────────────────────────────────────────────────────────────────────────────────
     def waiting(self) -> list[Waiting]:

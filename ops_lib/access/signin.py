@@ -296,4 +296,4 @@ def _user_tokens(vault: Vault, app: App, mailbox: str) -> UserTokens:
 def _app_tokens(vault: Vault, app: App) -> TokenSource:
     with _registry:
         key = (str(vault.path), *app.key)
-        return _of_apps.setdefault(key, TokenSource(app, VaultStore(vault, tokens.entry_of(app, ""))))
+        return _of_apps.setdefault(key, TokenSource(app, VaultStore(vault, app)))

@@ -5,12 +5,12 @@ A refused refresh is kept beside the cache, which stays as it was: where only a 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 from ops_lib.access.vault import Vault
@@ -32,21 +32,25 @@ def scopes_of(app: App) -> list[str]:
     return [f"{app.resource}/{PERMISSION}"]
 
 
-@dataclass(frozen=True, slots=True)
 class VaultStore:
-    """An app's token cache in the vault."""
+    """An app's token cache in the vault. Tokens that another secret brought are not its own: a wrong secret would go unnoticed."""
 
-    vault: Vault
-    name: str
+    def __init__(self, vault: Vault, app: App) -> None:
+        self._vault = vault
+        self._name = entry_of(app, "")
+        self._of = hashlib.sha256(
+            app.secret.encode()
+        ).hexdigest()  # it goes into the vault only, where the secret may lie as well
 
     def held(self) -> AbstractContextManager[None]:
-        return self.vault.held(self.name)
+        return self._vault.held(self._name)
 
     def load(self) -> str | None:
-        return self.vault.get(self.name)
+        entry = json.loads(self._vault.get(self._name) or "{}")
+        return entry["cache"] if entry.get("of") == self._of else None
 
     def save(self, cache: str) -> None:
-        self.vault.put(self.name, cache)
+        self._vault.put(self._name, json.dumps({"cache": cache, "of": self._of}))
 
 
 def keep(vault: Vault, app: App, mailbox: str, cache: str) -> None:

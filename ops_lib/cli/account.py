@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ops_lib.cli import JsonOption, fail, open_workspace, print_json, print_table, say, yes_no
-from ops_lib.cli.host_options import secret_reference
+from ops_lib.cli.secrets import only_if_used, secret_reference
 from ops_lib.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,13 +58,19 @@ def add(
     password_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Or the file (mode 0600) that holds it.", show_default=False)
     ] = None,
+    password_ask: Annotated[
+        bool, typer.Option("--password-ask", help="Or be asked for it; kept in the vault.")
+    ] = False,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Or read it from stdin into the vault.")
+    ] = False,
 ) -> None:
     """Add a user's mailbox; its first cycle is due at once."""
     from ops_lib.access.accounts import Accounts
     from ops_lib.access.hosts import Hosts
 
-    secret = secret_reference(password_env, password_file) or ""
-    with open_workspace() as workspace, workspace.database.begin() as connection:
+    secret = secret_reference(password_env, password_file, ask=password_ask, stdin=password_stdin) or ""
+    with only_if_used(secret), open_workspace() as workspace, workspace.database.begin() as connection:
         accounts = Accounts(connection)
         before = len(accounts.accounts())
         account = accounts.add(
@@ -132,12 +138,18 @@ def set_up_own(
     password_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Or the file (mode 0600) that holds it.", show_default=False)
     ] = None,
+    password_ask: Annotated[
+        bool, typer.Option("--password-ask", help="Or be asked for it; kept in the vault.")
+    ] = False,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Or read it from stdin into the vault.")
+    ] = False,
 ) -> None:
     """A user's own account, calendar and email on, on a host that is offered to them; `account disable` turns it off."""
     from ops_lib.access.accounts import Accounts
     from ops_lib.access.hosts import Hosts
 
-    secret = secret_reference(password_env, password_file) or ""
+    secret = secret_reference(password_env, password_file, ask=password_ask, stdin=password_stdin) or ""
     with open_workspace() as workspace, workspace.database.begin() as connection:
         account = Accounts(connection).set_up_own(user, host=host, mailbox=email, secret=secret)
         on_host = Hosts(connection).by_id(account.host_id)

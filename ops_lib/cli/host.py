@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from ops_lib.cli import JsonOption, open_workspace, print_json, print_table, say
 from ops_lib.cli.host_check import check, rotate
 from ops_lib.cli.host_options import HostOptions, SecretOptions
 from ops_lib.cli.options import spread
+from ops_lib.cli.secrets import can_ask, forget, only_if_used
 
 if TYPE_CHECKING:
     from ops_lib.crm.directory import Directory
@@ -32,8 +34,10 @@ def add(name: NameArgument, options: HostOptions, secret: SecretOptions) -> None
     from ops_lib.access.checks import remarks
     from ops_lib.access.hosts import Hosts
 
+    if not secret.is_given and options.needs_secret() and can_ask():
+        secret = replace(secret, secret_ask=True)
     entered = options.entered(secret)
-    with open_workspace() as workspace, workspace.database.begin() as connection:
+    with only_if_used(entered.secret), open_workspace() as workspace, workspace.database.begin() as connection:
         today = workspace.now().date()
         hosts = Hosts(connection)
         existed = hosts.find(name) is not None
@@ -50,20 +54,26 @@ def edit(name: NameArgument, options: HostOptions, secret: SecretOptions) -> Non
     from ops_lib.access.accounts import Accounts
     from ops_lib.access.checks import remarks
     from ops_lib.access.hosts import Hosts
+    from ops_lib.access.sign_ins import SignInStates
 
     entered = options.entered(secret)
-    with open_workspace() as workspace, workspace.database.begin() as connection:
+    with only_if_used(entered.secret), open_workspace() as workspace, workspace.database.begin() as connection:
         now = workspace.now()
         hosts = Hosts(connection)
         before = hosts.get(name)
         host = hosts.edit(name, entered, today=now.date())
-        is_new_secret = (before.secret, before.service_user) != (host.secret, host.service_user)
+        is_new_secret = entered.secret is not None or before.service_user != host.service_user
         again = Accounts(connection).ask_again(host, now) if is_new_secret else []
+        asked = SignInStates(connection).secret_changed(host, now) if is_new_secret else []
+    if entered.secret is not None and before.secret != host.secret:
+        forget(before.secret)
     typer.echo(f"changed host {host.name}")
     if is_new_secret:
         say(
             f"note: the sign-in is new: syncops host check {host.name!r} tries it; {len(again)} accounts that were refused try again."
         )
+    for each in asked:
+        say(f"note: {each.mailbox} is asked to sign in again: syncops signin {each.mailbox}")
     for remark in remarks(host, now.date()):
         say(f"note: {remark}")
 

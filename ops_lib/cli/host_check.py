@@ -10,6 +10,7 @@ import typer
 from ops_lib.cli import JsonOption, open_workspace, print_json, print_table, say
 from ops_lib.cli.host_options import SecretOptions
 from ops_lib.cli.options import spread
+from ops_lib.cli.secrets import forget, only_if_used
 from ops_lib.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,24 +68,31 @@ def rotate(
     """Give a host a new secret. The old one stays until the new one has signed in."""
     from ops_lib.access.accounts import Accounts
     from ops_lib.access.hosts import HostInput, Hosts
+    from ops_lib.access.sign_ins import SignInStates
 
     reference = secret.reference()
     if reference is None:
         raise InputError(
             "no new secret was named",
             subject=name,
-            fix="give --secret-env, --secret-file, --password-env or --password-file.",
+            fix="give --secret-env, --secret-file, --secret-ask or --secret-stdin (--password-…).",
         )
     entered = HostInput(secret=reference, secret_expires=secret.secret_expires)
-    with open_workspace() as workspace:
+    with only_if_used(reference), open_workspace() as workspace:
         now = workspace.now()
+        host, account = _chosen(workspace, name, mailbox)
+        before = host.secret
         if is_tried:
-            host, account = _chosen(workspace, name, mailbox)
             _refuse_what_does_not_sign_in(_checked(workspace, replace(host, secret=reference), account, 20.0))
         with workspace.database.begin() as connection:
             host = Hosts(connection).edit(name, entered, today=now.date())
             again = Accounts(connection).ask_again(host, now)
+            asked = SignInStates(connection).secret_changed(host, now)
+    if before != reference:
+        forget(before)
     typer.echo(f"host {host.name} has its new secret")
+    for each in asked:
+        say(f"note: {each.mailbox} is asked to sign in again: syncops signin {each.mailbox}")
     if again:
         say(f"note: {len(again)} accounts whose sign-in was refused are due again: syncops sync --pending")
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops_lib.cli import say
-from ops_lib.errors import InputError
+from ops_lib.cli.secrets import secret_reference
 
 if TYPE_CHECKING:
     from ops_lib.access.hosts import HostInput
@@ -35,14 +33,34 @@ class SecretOptions:
         str | None, _option(metavar="VAR", help="The environment variable that holds the client secret's value.")
     ] = None
     secret_file: Annotated[Path | None, _option(metavar="FILE", help="Or the file (mode 0600) that holds it.")] = None
+    secret_ask: Annotated[
+        bool, _option("--password-ask", "--secret-ask", help="Or be asked for it; it is kept in the workspace's vault.")
+    ] = False
+    secret_stdin: Annotated[
+        bool, _option("--password-stdin", "--secret-stdin", help="Or read it from stdin into the vault.")
+    ] = False
     secret_expires: Annotated[
         str | None,
         _option(metavar="DATE", help="The day the client secret (or password) ends, as the portal shows it."),
     ] = None
 
-    def reference(self) -> str | None:
+    @property
+    def is_given(self) -> bool:
+        """Whether anything was said of where it is."""
+        named = (self.password_env, self.password_file, self.secret_env, self.secret_file)
+        return self.secret_ask or self.secret_stdin or any(each is not None for each in named)
+
+    def reference(self, what: str = "password") -> str | None:
         """Where the secret lies, or ``None`` when nothing was said of it."""
-        return secret_reference(self.password_env, self.password_file, self.secret_env, self.secret_file)
+        return secret_reference(
+            self.password_env,
+            self.password_file,
+            self.secret_env,
+            self.secret_file,
+            ask=self.secret_ask,
+            stdin=self.secret_stdin,
+            what=what,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,21 +112,9 @@ class HostOptions:
         fields = asdict(self)
         if self.types is not None:
             fields["types"] = [each for each in self.types.split(",") if each.strip()]
-        return HostInput(**fields, secret=secret.reference(), secret_expires=secret.secret_expires)
+        what = "client secret" if (self.auth or "").startswith("oauth") else "password"
+        return HostInput(**fields, secret=secret.reference(what), secret_expires=secret.secret_expires)
 
-
-def secret_reference(
-    env: str | None, file: Path | None, other_env: str | None = None, other_file: Path | None = None
-) -> str | None:
-    """The one reference that was given, or ``None``. **Raises** `InputError` for several."""
-    from ops_lib.access import secrets
-
-    given = [secrets.env_reference(each) for each in (env, other_env) if each is not None]
-    given += [secrets.file_reference(each) for each in (file, other_file) if each is not None]
-    if len(given) > 1:
-        raise InputError("there is one secret, and several places were named", fix="give one of these options only.")
-    for each in given:
-        kind, _, where = each.partition(":")
-        if kind == "env" and not os.environ.get(where):
-            say(f"note: {where} is not set here; it must be where the sync runs.")
-    return given[0] if given else None
+    def needs_secret(self) -> bool:
+        """Whether a new host of this kind cannot do without one."""
+        return self.auth == "oauth-app" or (self.auth in (None, "basic", "ntlm") and self.access != "direct")
