@@ -148,6 +148,10 @@ class Cycle:
         if self._options.dry_run:
             return self._finish()
         self._brake(changes)
+        if any(change.side == "crm" and change.action == "create" for change in changes):
+            with self._unit() as unit:
+                last = max((link.link_id for link in self._remembered.links), default=0)
+                unit.ledger.begin_links(self._account.account_id, last)
         writer = self._writer()
         written = writer.write(changes, _codes(reading))
         retried = set(written.retried)
@@ -338,6 +342,7 @@ class Cycle:
             for key, kind in self._unlisted(reading):
                 unit.ledger.retry_later(account_id, key, kind, attempts=0, now=self._now, reason=reason)
             unit.ledger.set_position(account_id, reading.position)
+            unit.ledger.end_links(account_id)
             self._result.links = unit.ledger.count_links(account_id)
 
     def _unlisted(self, reading: Reading) -> list[tuple[str, Kind]]:
@@ -373,6 +378,7 @@ class Cycle:
                 retries=ledger.retries(account_id),
                 series=ledger.series(account_id),
                 crm_id=ledger.crm_id(),
+                unrecorded_links=ledger.unrecorded_links(account_id),
             )
 
     def _unit(self) -> AbstractContextManager[Unit]:

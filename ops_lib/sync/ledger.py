@@ -56,6 +56,21 @@ class Ledger(Records):
             self._connection.execute(select(t.properties.c.value).where(t.properties.c.name == "crm_id")).scalar_one()
         )
 
+    # ── links of a cycle that is not recorded ────────────────────────────────────────────────────────────────────────
+    def begin_links(self, account_id: str, last_link_id: int) -> None:
+        """Remember after which link those begin that a cycle makes, until its position is stored. Of cycles that broke off, the first counts."""
+        row = {"name": f"unrecorded_links.{account_id}", "value": str(last_link_id)}
+        self._connection.execute(insert_unless_there(self._connection, t.properties).values(row))
+
+    def unrecorded_links(self, account_id: str) -> int | None:
+        """After which link those begin that were made by cycles that broke off; None: all are recorded."""
+        c = t.properties.c
+        value = self._connection.execute(select(c.value).where(c.name == f"unrecorded_links.{account_id}")).scalar()
+        return None if value is None else int(value)
+
+    def end_links(self, account_id: str) -> None:
+        self._connection.execute(delete(t.properties).where(t.properties.c.name == f"unrecorded_links.{account_id}"))
+
     # ── links ────────────────────────────────────────────────────────────────────────────────────────────────────────
     def links(
         self, account_id: str, states: Collection[LinkState] = (LinkState.ACTIVE, LinkState.RESTING, LinkState.REPLACED)
@@ -150,6 +165,11 @@ class Ledger(Records):
         """Where a link's item is now, without a word about what both sides agree on."""
         values = {"item_id": item.item_id, "uid": item.uid or link.uid}
         self._connection.execute(update(t.links).where(t.links.c.id == link.link_id).values(values))
+
+    def follow(self, link: Link, activity_id: str) -> None:
+        """Let a link that rests stand for the activity that its own was rescheduled to."""
+        query = update(t.links).where(t.links.c.id == link.link_id)
+        self._connection.execute(query.values(activity_id=int(activity_id)))
 
     def set_link_state(self, link_ids: Iterable[int], state: LinkState) -> None:
         ids = list(link_ids)

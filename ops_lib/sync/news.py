@@ -23,6 +23,7 @@ class Remembered:
     retries: list[Retry]
     series: dict[str, str]
     crm_id: str
+    unrecorded_links: int | None = None
 
 
 @dataclass(slots=True)

@@ -92,11 +92,9 @@ class Pair:
             return self.item.is_cancelled
         if link.item_id in self.exchange.gone:
             return True
-        if link.original_start is None:  # a series by now, without an occurrence that it could stand for
-            return self.exchange.masters.get(link.item_id) in self.exchange.whole_series
-        return link.uid in self.exchange.whole_series and overlaps(
-            link.agreed.when, self.policy.window, self.policy.zone
-        )
+        # A single event may be a series by now, without an occurrence that it could stand for.
+        uid = link.uid if link.original_start is not None else self.exchange.masters.get(link.item_id)
+        return uid in self.exchange.whole_series and overlaps(link.agreed.when, self.policy.window, self.policy.zone)
 
     def _gone_in_exchange(self, crm: Entry) -> list[Change]:
         link = self.link

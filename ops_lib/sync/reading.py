@@ -131,8 +131,9 @@ class Reader:
         return not (known | moved).isdisjoint(changes.created)
 
     def _look_for_own(self, position: Position, reading: Reading) -> None:
-        """What we made after the stored state must now be listed as created. What is not was deleted meanwhile, and no server mentions an item
-        that came and went since a state: it is asked for by its id."""
+        """What we made after the stored state, and what a cycle that broke off had linked, must now be listed as created. What is not was
+        deleted meanwhile, and no server mentions an item that came and went since a state: it is asked for by its id."""
+        broken_off = self._remembered.unrecorded_links
         seen = reading.items.keys() | reading.gone | reading.masters.keys()
         for kind in Kind:
             if kind not in reading.complete:
@@ -140,8 +141,10 @@ class Reader:
                     link.item_id
                     for link in self._remembered.links
                     if link.kind is kind
-                    and link.stamp
-                    and link.link_id > position.last_link_id
+                    and (
+                        (link.stamp and link.link_id > position.last_link_id)
+                        or (broken_off is not None and link.link_id > broken_off)
+                    )
                     and link.item_id not in seen
                 ]
                 reading.fetch(self._mailbox, kind, own)

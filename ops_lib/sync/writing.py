@@ -161,6 +161,8 @@ class Writer:
                 else:
                     state = LinkState.RESTING if change.action == "rest" else LinkState.ENDED
                     unit.ledger.set_link_state([change.link.link_id], state)
+                    if change.action == "rest" and activity_id_of(change) != change.link.activity_id:
+                        unit.ledger.follow(change.link, activity_id_of(change))
 
     def _relink(self, unit: Unit, change: Change) -> None:
         assert change.activity is not None

@@ -210,10 +210,14 @@ class Desk:
         items = {**self.outlook.items, **{o.item_id: o for each in self.outlook.occurrences.values() for o in each}}
         with self.database.read() as c:
             activities = SqlCrm(c, self.now).get([link.activity_id for link in links])
+        policy = policy_of(self.host, self.account, self.now)
         for link in links:
             if link.state is LinkState.RESTING:
                 continue
             item, activity = items[link.item_id], activities[link.activity_id]
+            if item.item_type is ItemType.MASTER:  # a single event that became a series when its time was over
+                assert not overlaps(link.agreed.when, policy.window, policy.zone)
+                continue
             assert not activity.is_deleted
             crm = entry_of_activity(activity, link.kind)
             outlook = entry_of_item(item, crm, None)
