@@ -179,3 +179,62 @@ def test_explain_answers_why_it_is_not_there(customer: CommandLine) -> None:
     customer("activity", "cancel", waiting)
     assert "Cancelled" in reasons(waiting)[0]
     assert json.loads(customer("explain", "99999", exit_code=2).stdout or "null") is None
+
+
+@pytest.mark.req("T2", "T3", "T4")
+def test_what_fails_is_shown_and_tried_again_on_demand(
+    customer: CommandLine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One activity that the server refuses: the others go on; status and explain show code, time and message; retry puts it back."""
+    poison = customer("activity", "list", "--json").json[0]["id"]
+    sandbox.faults.add(
+        {
+            "operation": "CreateItem",
+            "mailbox": "*",
+            "every": 1,
+            "fault": {"response_code": "ErrorPropertyValidationFailure"},
+        }
+    )
+    for time in ("09:00", "09:01", "09:20", "10:30"):
+        monkeypatch.setenv("SYNCOPS_NOW", f"2026-11-23T{time}:00Z")
+        (result,) = customer("sync", "--json", "--account", ALICE).json["accounts"]
+        assert (result["outcome"], result["failed"]) == ("ok", 1)
+    (row,) = [r for r in customer("status", "--json", "--account", ALICE).json if r["process"] == "calendar"]
+    (failure,) = row["failures"]
+    assert (failure["key"], failure["attempts"], failure["set_aside"], failure["failed_at"], failure["next_at"]) == (
+        f"activity:{poison}",
+        4,
+        True,
+        "2026-11-23T10:30:00Z",
+        None,
+    )
+    assert (failure["description"], failure["response_code"]) == ("Tour", "ErrorPropertyValidationFailure")
+    assert "4, set aside" in customer("status").stdout
+    (reason,) = customer("explain", poison, "--json", exit_code=1).json["reasons"]
+    assert "ErrorPropertyValidationFailure" in reason["reason"]
+    assert f"syncops retry activity:{poison}" in reason["next_step"]
+    sandbox.faults.clear()
+    assert customer("sync", "--json", "--account", ALICE).json["accounts"][0]["created"]["exchange"] == 0
+    assert "name keys" in customer("retry", exit_code=2).stderr
+    assert f"activity:{poison}" in customer("retry", "item:unknown", exit_code=2).stderr
+    (retried,) = customer("retry", poison, "--json").json["retried"]
+    assert (retried["account"], retried["key"]) == (ALICE, f"activity:{poison}")
+    assert customer("sync", "--json", "--account", ALICE).json["accounts"][0]["created"]["exchange"] == 1
+    assert "Nothing waits" in customer("retry", "--all").stdout
+    assert [r["failures"] for r in customer("status", "--json").json] == [[]] * 4
+
+
+@pytest.mark.req("Y3")
+def test_explain_shows_what_a_conflict_set_aside(customer: CommandLine, sandbox: Sandbox) -> None:
+    """Both sides edited the title: the losing version is in the history, for people and as JSON."""
+    customer("sync")
+    (activity,) = customer("activity", "list", "--json").json
+    customer("activity", "edit", activity["id"], "--description", "by the CRM")
+    (item,) = sandbox.organisation.mailbox(ALICE).folder("calendar").items.values()
+    sandbox.organisation.update_item(item, {"item:Subject": "by the user"})
+    customer("sync")
+    history = customer("explain", activity["id"], "--json").json["history"]
+    (loser,) = [each["loser"] for each in history if each["loser"]]
+    (after,) = customer("activity", "list", "--json").json
+    assert {loser["description"], after["description"]} == {"by the CRM", "by the user"}
+    assert f"Set aside: '{loser['description']}'" in " ".join(customer("explain", activity["id"]).stdout.split())
