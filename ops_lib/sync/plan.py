@@ -73,7 +73,7 @@ def plan(
             and activity.activity_id not in taken_over
             and activity.activity_id not in adopted.activity_ids
         ):
-            changes.extend(_new_activity(activity, agreed, policy))
+            changes.extend(_new_activity(activity, activities, agreed, policy))
     changes.extend(_unexpanded(master, reason) for master, reason in exchange.unexpanded.values())
     changes.extend(_unread(exchange, {link.item_id for link in agreed.links}))
     return sorted(changes, key=_order)
@@ -84,6 +84,7 @@ def _has_news(link: Link, exchange: ExchangeNews) -> bool:
     return (
         link.item_id in exchange.gone
         or link.item_id in exchange.unread
+        or link.item_id in exchange.masters
         or (link.original_start is not None and link.uid in exchange.whole_series)
     )
 
@@ -295,14 +296,26 @@ def _new_item(item: Item, policy: SyncPolicy, exchange: ExchangeNews) -> list[Ch
     ]
 
 
-def _new_activity(activity: Activity, agreed: Agreement, policy: SyncPolicy) -> list[Change]:
+def _forebears(activity: Activity, activities: Mapping[str, Activity]) -> set[str]:
+    """The activity and those it was rescheduled from, as far as they are known."""
+    found: set[str] = set()
+    at: Activity | None = activity
+    while at is not None and at.activity_id not in found:
+        found.add(at.activity_id)
+        at = activities.get(at.rescheduled_from or "")
+    return found
+
+
+def _new_activity(
+    activity: Activity, activities: Mapping[str, Activity], agreed: Agreement, policy: SyncPolicy
+) -> list[Change]:
     if is_gone(activity) or not is_current(activity.origin, activity.when, policy):
         return []
     kind = kind_of(activity)
     key = f"activity:{activity.activity_id}"
     if activity.origin is Origin.EXCHANGE:
-        # Cancelled in the CRM its event was removed; it stands again. One that never had a link here belongs to another mailbox.
-        if activity.activity_id not in agreed.formerly_linked:
+        # Cancelled in the CRM its event was removed; it stands again, perhaps at another time. One that never had a link here belongs to another mailbox.
+        if not _forebears(activity, activities) & agreed.formerly_linked:
             return []
         reason = "it stands again in the CRM"
     else:

@@ -47,6 +47,9 @@ def test_a_missing_occurrence_ends_and_a_single_event_does_not() -> None:
         ("delete", "crm", "activity:1")
     ]
     assert decide(link(origin=Origin.EXCHANGE), whole_series=whole) == []
+    became_one = decide(link(origin=Origin.EXCHANGE), whole_series=whole, masters={"I1": "U1"})
+    assert told(became_one) == [("delete", "crm", "activity:1")]  # and none of its occurrences stands for it
+    assert decide(link(origin=Origin.EXCHANGE), masters={"I1": "U1"}) == []
 
 
 def test_what_was_replaced_is_removed() -> None:

@@ -1,0 +1,136 @@
+"""Which item belongs to which link, and which link's item must be looked up first."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ops_lib.model import Item, Kind, Link, LinkState
+from ops_lib.sync.matching import ExchangeNews, is_missing, match_items, suspects
+from tests.sync.decisions import NOON, NOW, TEN, activity, item, link, stamp
+
+MONDAY, TUESDAY = NOW, NOW + timedelta(days=1)
+STAMP = stamp(activity())
+EVENT = frozenset({Kind.EVENT})
+
+
+def matched(items: list[Item], links: list[Link], **news: Any) -> tuple[dict[int, str], list[str]]:
+    """Link id → item id, and the ids of the items that belong to none."""
+    found = match_items(ExchangeNews(items={one.item_id: one for one in items}, **news), links)
+    return {number: one.item_id for number, one in found.of_link.items()}, [one.item_id for one in found.strangers]
+
+
+@pytest.mark.req("Y5", "Y6")
+@pytest.mark.parametrize(
+    ("news", "is_found"),
+    [
+        ({}, False),
+        ({"existing": frozenset({"I1"})}, False),
+        ({"gone": frozenset({"I1"})}, True),
+        ({"complete": EVENT}, True),
+        ({"complete": frozenset({Kind.TASK})}, False),
+        ({"complete": EVENT, "existing": frozenset({"I1"})}, False),
+    ],
+)
+def test_an_item_with_another_id(news: dict[str, Any], is_found: bool) -> None:
+    """By UID or stamp an item belongs to a link only if the link's own is no longer there; else it is a copy."""
+    for new, old in (
+        (item("I2"), link()),
+        (item("I2", uid="U2", stamp=STAMP), link(stamp=STAMP)),
+    ):
+        assert matched([new], [old], **news) == (({1: "I2"}, []) if is_found else ({}, ["I2"]))
+    assert matched([item("I2", uid="")], [link(uid="")], **news) == ({}, ["I2"])
+
+
+def test_the_own_item_comes_first() -> None:
+    """Where a link's own item is there, another with its UID or stamp is a stranger, whichever is listed first."""
+    own, copy = item(stamp=STAMP), item("I2", stamp=STAMP)
+    for items in ([own, copy], [copy, own]):
+        assert matched(items, [link(stamp=STAMP)], complete=EVENT) == ({1: "I1"}, ["I2"])
+    assert matched([item("I2"), item("I3")], [link()], complete=EVENT) == ({1: "I2"}, ["I3"])
+
+
+@pytest.mark.parametrize("state", [LinkState.ACTIVE, LinkState.RESTING])
+def test_resting_links_are_matched_too(state: LinkState) -> None:
+    """A link that rests knows its item like any other."""
+    assert matched([item()], [link(state=state)]) == ({1: "I1"}, [])
+
+
+def test_what_is_to_be_removed_is_nobodys() -> None:
+    """An item that was replaced is no stranger while its link waits for its removal; where it has moved, it is found by UID or stamp."""
+    replaced = link(state=LinkState.REPLACED)
+    assert matched([item()], [replaced]) == ({}, [])
+    assert matched([item("I2")], [replaced], complete=EVENT) == ({1: "I2"}, [])
+    assert matched([item("I2")], [replaced]) == ({}, ["I2"])
+    stamped = link(state=LinkState.REPLACED, uid="", stamp=STAMP)
+    assert matched([item("I2", uid="U9", stamp=STAMP)], [stamped], complete=EVENT) == ({1: "I2"}, [])
+    assert matched([item("I2", uid="U9")], [link(state=LinkState.REPLACED, uid="")], complete=EVENT) == ({}, ["I2"])
+
+
+@pytest.mark.req("O5")
+def test_a_series_that_was_retimed() -> None:
+    """Each occurrence stands for the one that was due nearest to it, within twelve hours, of its own series, if all of it was read."""
+    links = [link(n, str(n), f"old{n}", uid="S", original_start=due) for n, due in ((1, MONDAY), (2, TUESDAY))]
+    late = timedelta(hours=2)
+    items = [item(f"new{n}", uid="S", original_start=due + late) for n, due in ((1, MONDAY), (2, TUESDAY))]
+    whole = frozenset({"S"})
+    assert matched(items, links, whole_series=whole) == ({1: "new1", 2: "new2"}, [])
+    assert matched(items, links) == ({}, ["new1", "new2"])
+    assert matched(items, links[:1], whole_series=whole) == ({1: "new1"}, ["new2"])
+    other = [item("new1", uid="T", original_start=MONDAY + late)]
+    assert matched(other, links, whole_series=whole | {"T"}) == ({}, ["new1"])
+    for hours, is_near in ((-11, True), (11, True), (12, False)):
+        moved = [item("new1", uid="S", original_start=MONDAY + timedelta(hours=hours))]
+        assert bool(matched(moved, links[:1], whole_series=whole)[0]) is is_near
+    between = [item("new", uid="S", original_start=MONDAY + timedelta(hours=11))]
+    near = [links[0], link(3, "3", "old3", uid="S", original_start=MONDAY + timedelta(hours=10))]
+    assert matched(between, near, whole_series=whole) == ({3: "new"}, [])
+
+
+@pytest.mark.req("O5")
+def test_a_single_event_that_became_a_series() -> None:
+    """Its link goes to the occurrence that was due nearest to where it stood; the others are new."""
+    items = [
+        item("o2", uid="U1", original_start=TEN.start + timedelta(days=7)),
+        item("o1", uid="U1", original_start=TEN.start, when=NOON),
+        item("x", uid="X", original_start=TEN.start),
+    ]
+    assert matched(items, [link()], masters={"I1": "U1"}) == ({1: "o1"}, ["o2", "x"])
+    assert matched(items, [link()])[0] == {}
+    assert matched(items, [link(item_id="I9", uid="")], masters={"I1": "U1"})[0] == {}
+
+
+@pytest.mark.parametrize(
+    ("news", "looked_up"),
+    [
+        ({}, True),
+        ({"complete": EVENT}, False),
+        ({"complete": frozenset({Kind.TASK})}, True),
+        ({"gone": frozenset({"I1"})}, False),
+        ({"existing": frozenset({"I1"})}, False),
+    ],
+)
+def test_what_must_be_looked_up(news: dict[str, Any], looked_up: bool) -> None:
+    """Where an unknown item resembles a link's, and nobody said what became of that, it is asked for by its id."""
+    for new, old in ((item("I2"), link()), (item("I2", uid="U2", stamp=STAMP), link(stamp=STAMP))):
+        found = suspects(ExchangeNews(items={"I2": new}, **news), [old])
+        assert found == ({"I1": ["I2"]} if looked_up else {})
+    assert suspects(ExchangeNews(items={"I1": item()}, **news), [link()]) == {}
+    occurrence = item("I2", original_start=MONDAY)
+    assert suspects(ExchangeNews(items={"I2": occurrence}, **news), [link(original_start=MONDAY)]) == {}
+    both = {"I1": item(), "I2": item("I2")}
+    assert suspects(ExchangeNews(items=both, **news), [link()]) == {}
+
+
+def test_when_an_item_is_missing() -> None:
+    """It is missing when it is said to be gone, when it is a master now, when an occurrence takes its place, or when all of its kind was listed."""
+    single, occurrence = item("I2"), item("I2", original_start=MONDAY)
+    assert not is_missing(link(), single, ExchangeNews())
+    assert is_missing(link(), single, ExchangeNews(gone=frozenset({"I1"})))
+    assert is_missing(link(), single, ExchangeNews(masters={"I1": "U1"}))
+    assert is_missing(link(), occurrence, ExchangeNews())
+    assert is_missing(link(), single, ExchangeNews(complete=EVENT))
+    assert not is_missing(link(), single, ExchangeNews(complete=EVENT, items={"I1": item()}))
+    assert not is_missing(link(), single, ExchangeNews(complete=EVENT, existing=frozenset({"I1"})))

@@ -1,0 +1,224 @@
+"""A linked pair, state by state: the table «A linked pair» of the specification."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ops_lib.model import ActivityStatus, AllDay, Change, Kind, LinkState, Origin, Timed
+from tests.sync.decisions import NOON, NOW, TEN, activity, decide, entry, item, link, policy, told
+
+OURS, THEIRS = link(), link(origin=Origin.EXCHANGE)
+CAME = activity(origin=Origin.EXCHANGE)
+GONE = frozenset({"I1"})
+OVER = Timed(NOW - timedelta(days=92), NOW - timedelta(days=91))
+
+
+def one(*given: Any, **more: Any) -> Change:
+    (change,) = decide(*given, **more)
+    return change
+
+
+# ── one side gone ────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.req("O3")
+def test_gone_in_outlook() -> None:
+    """Deleted or cancelled in Outlook, an activity of the CRM's is cancelled and one of Outlook's is removed."""
+    for given, action in (((activity(), OURS), "cancel"), ((CAME, THEIRS), "delete")):
+        assert (one(*given, gone=GONE).action, one(*given, gone=GONE).reason) == (action, "deleted in Outlook")
+        cancelled = one(*given, item(is_cancelled=True))
+        assert (cancelled.action, cancelled.side, cancelled.reason) == (action, "crm", "cancelled in Outlook")
+        assert cancelled.loser is None
+
+
+@pytest.mark.req("Y3")
+def test_deleted_in_outlook_and_edited_in_the_crm() -> None:
+    """The edit wins over a deletion; a cancellation, and the deletion of an occurrence, win over the edit, which is kept in the record."""
+    edited = activity(description="Edited")
+    change = one(edited, OURS, gone=GONE)
+    assert (change.action, change.side, change.loser) == ("create", "exchange", OURS.agreed)
+    assert change.after is not None
+    assert change.after.description == "Edited"
+    assert one(activity(notes="New notes"), OURS, gone=GONE).action == "create"
+    cancelled = one(edited, OURS, item(is_cancelled=True))
+    assert (cancelled.action, cancelled.loser and cancelled.loser.description) == ("cancel", "Edited")
+    occurrence = link(origin=Origin.EXCHANGE, original_start=TEN.start)
+    assert one(replace(CAME, description="Edited"), occurrence, gone=GONE).action == "delete"
+
+
+@pytest.mark.req("C5")
+def test_gone_in_the_crm() -> None:
+    """Cancelled or deleted in the CRM, the event is removed; gone on both sides, the link ends."""
+    for gone, how in (({"is_deleted": True}, "deleted"), ({"status": ActivityStatus.CANCELLED}, "cancelled")):
+        change = one(activity(**gone), OURS, item())
+        assert (change.action, change.side, change.reason) == ("delete", "exchange", f"{how} in the CRM")
+        assert change.loser is None
+        assert one(activity(**gone), OURS, gone=GONE).action == "end"
+
+
+@pytest.mark.req("Y3")
+@pytest.mark.parametrize(
+    ("gone", "rule", "minutes", "action"),
+    [
+        ({"is_deleted": True}, "latest", -5, "restore"),
+        ({"is_deleted": True}, "crm", -5, "restore"),
+        ({"status": ActivityStatus.CANCELLED}, "latest", 5, "restore"),
+        ({"status": ActivityStatus.CANCELLED}, "latest", 0, "restore"),
+        ({"status": ActivityStatus.CANCELLED}, "latest", -5, "delete"),
+        ({"status": ActivityStatus.CANCELLED}, "latest", None, "restore"),
+        ({"status": ActivityStatus.CANCELLED}, "crm", 5, "delete"),
+        ({"status": ActivityStatus.CANCELLED}, "exchange", -5, "restore"),
+    ],
+)
+def test_gone_in_the_crm_and_edited_in_outlook(
+    gone: dict[str, Any], rule: str, minutes: int | None, action: str
+) -> None:
+    """An edit beats a deletion; of an edit and a cancellation by a person the host's rule decides. The loser is kept."""
+    by_hand = activity(**gone)
+    modified = None if minutes is None else by_hand.updated_at + timedelta(minutes=minutes)
+    edited = item(subject="Edited", last_modified=modified)
+    change = one(by_hand, OURS, edited, rules=policy(conflict=rule))
+    assert change.action == action
+    assert change.loser is not None
+    assert change.loser.description == ("Tour" if action == "restore" else "Edited")
+    if action == "restore":
+        assert change.after is not None
+        assert (change.after.description, change.after.is_complete) == ("Edited", False)
+
+
+# ── out of scope ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_what_leaves_the_scope_rests() -> None:
+    """Its type, its time: nothing happens on the other side; what is gone in Outlook besides ends."""
+    for left in (activity(type_id="call"), activity(when=OVER)):
+        agreed = link(agreed=entry(when=left.when))
+        assert told(decide(left, agreed, item(when=left.when))) == [("rest", "exchange", "activity:1")]
+        assert told(decide(left, agreed, gone=GONE)) == [("end", "exchange", "activity:1")]
+    back = activity(when=TEN)
+    assert one(back, link(state=LinkState.RESTING), item()).action == "link"
+    assert decide(link(state=LinkState.RESTING)) == []
+    assert one(link(state=LinkState.RESTING), gone=GONE).action == "cancel"
+
+
+def test_an_item_without_a_time_waits() -> None:
+    """It is skipped with what was odd about it, unless it is cancelled."""
+    assert one(OURS, item(when=None, oddities=("odd",))).reason == "Exchange gives no time for it (odd)"
+    assert one(OURS, item(when=None)).reason == "Exchange gives no time for it"
+    assert one(OURS, item(when=None, is_cancelled=True)).action == "cancel"
+
+
+# ── both there ───────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_agreement() -> None:
+    """Where nothing differs, news of versions is only noted, and where there is none, nothing."""
+    assert decide(activity(), OURS, item()) == []
+    for given in ((activity(version=2), item()), (activity(), item(change_key="c2")), (activity(), item(uid="U2"))):
+        assert one(*given, OURS).action == "link"
+    both = one(activity(description="Same"), OURS, item(subject="Same"))
+    assert (both.action, both.after and both.after.description) == ("link", "Same")
+
+
+@pytest.mark.req("Y3", "C1", "O4")
+@pytest.mark.parametrize(
+    ("crm", "outlook", "rule", "minutes", "told_to", "loser"),
+    [
+        ("New", None, "latest", 0, {"exchange": "New"}, None),
+        (None, "New", "latest", 0, {"crm": "New"}, None),
+        ("A", "B", "crm", 5, {"exchange": "A"}, "B"),
+        ("A", "B", "exchange", -5, {"crm": "B"}, "A"),
+        ("A", "B", "latest", 5, {"crm": "B"}, "A"),
+        ("A", "B", "latest", 0, {"exchange": "A"}, "B"),
+        ("A", "B", "latest", -5, {"exchange": "A"}, "B"),
+        ("A", "B", "latest", None, {"exchange": "A"}, "B"),
+    ],
+)
+def test_edits(
+    crm: str | None, outlook: str | None, rule: str, minutes: int | None, told_to: dict[str, str], loser: str | None
+) -> None:
+    """An edit goes to the other side; of two the host's rule decides, and the losing version is kept."""
+    here = activity(description=crm or "Tour")
+    modified = None if minutes is None else here.updated_at + timedelta(minutes=minutes)
+    there = item(subject=outlook or "Tour", last_modified=modified)
+    change = one(here, OURS, there, rules=policy(conflict=rule))
+    assert change.action == "update"
+    assert change.after is not None
+    assert {change.side: change.after.description} == told_to
+    assert (change.loser and change.loser.description) == loser
+    assert ("both sides edited it" in change.reason) is (loser is not None)
+
+
+@pytest.mark.req("O4")
+@pytest.mark.parametrize(
+    ("rules", "of_link", "of_item", "action"),
+    [
+        ({}, {}, {}, "reschedule"),
+        ({"reschedule": "update"}, {}, {}, "update"),
+        ({}, {"original_start": TEN.start}, {"original_start": TEN.start}, "update"),
+        ({}, {}, {"is_meeting": True}, "update"),
+        ({}, {}, {"attendees": ("Bob",)}, "update"),
+        ({}, {"agreed": entry(origin=Origin.EXCHANGE, attendees=("Bob",))}, {}, "update"),
+    ],
+    ids=["plain", "by rule", "an occurrence", "a meeting", "attendees now", "attendees before"],
+)
+def test_moved_in_outlook(rules: dict[str, Any], of_link: dict[str, Any], of_item: dict[str, Any], action: str) -> None:
+    """A new activity stands for it, or it is moved in place: each reason by itself. A title alone never makes a new one."""
+    moved = item(when=NOON, **of_item)
+    theirs = link(origin=Origin.EXCHANGE, **of_link)
+    assert one(CAME, theirs, moved, rules=policy(**rules)).action == action
+    renamed = replace(moved, when=TEN, subject="Renamed")
+    assert one(CAME, theirs, renamed, rules=policy(**rules)).action == "update"
+
+
+@pytest.mark.req("C6", "Y3")
+def test_moved_in_both() -> None:
+    """A reschedule's new time stands beside an edit of the title in Outlook; where both moved it, the rule decides."""
+    old, new = activity(is_deleted=True), activity("2", when=NOON, rescheduled_from="1")
+    changes = decide(old, new, OURS, item(subject="Renamed"))
+    assert sorted((c.action, c.side, c.loser) for c in changes) == [
+        ("update", "crm", None),
+        ("update", "exchange", None),
+    ]
+    assert {(c.after.when, c.after.description) for c in changes if c.after} == {(NOON, "Renamed")}
+    later = Timed(NOON.start + timedelta(hours=2), NOON.end + timedelta(hours=2))
+    moved = item(when=later, last_modified=new.updated_at + timedelta(minutes=5))
+    change = one(old, new, OURS, moved)
+    assert (change.side, change.loser and change.loser.when) == ("crm", NOON)
+
+
+@pytest.mark.req("O7")
+def test_private_events() -> None:
+    """Of an event that became private the CRM shows busy time; what was typed over it there is covered again; its time goes both ways."""
+    secret = item(subject="Doctor", location="Clinic", is_private=True, change_key="c2")
+    change = one(
+        replace(CAME, location="Lobby"),
+        link(origin=Origin.EXCHANGE, agreed=entry(origin=Origin.EXCHANGE, location="Lobby")),
+        secret,
+    )
+    assert change.after is not None
+    assert (change.after.description, change.after.location, change.after.is_private) == ("Busy", "", True)
+    busy = link(origin=Origin.EXCHANGE, agreed=change.after, change_key="c2")
+    shown = replace(CAME, description="Busy", location="", is_private=True)
+    assert decide(shown, busy, secret) == []
+    typed = one(replace(shown, description="I know"), busy, secret)
+    assert (typed.side, typed.reason) == ("crm", "it is private: the CRM shows busy time only")
+    moved = one(replace(shown, when=NOON), busy, secret)
+    assert (moved.side, moved.action) == ("exchange", "update")
+    opened = one(shown, busy, replace(secret, is_private=False, body=""))
+    assert opened.after is not None
+    assert (opened.side, opened.after.description, opened.after.location) == ("crm", "Doctor", "Clinic")
+
+
+@pytest.mark.req("C3")
+def test_all_day_switched_in_the_crm() -> None:
+    """Event and task change places: the new one is made before the old one is removed; an edit in Outlook that wins keeps it where it is."""
+    whole_day = AllDay(NOW.date(), NOW.date() + timedelta(days=1))
+    switched = activity(when=whole_day)
+    changes = decide(switched, OURS, item())
+    assert [(c.action, c.kind, c.removes) for c in changes] == [
+        ("create", Kind.TASK, False),
+        ("delete", Kind.EVENT, False),
+    ]
+    assert "becomes a task" in changes[0].reason
+    kept = decide(switched, OURS, item(subject="Edited"), rules=policy(conflict="exchange"))
+    assert all(change.kind is Kind.EVENT for change in kept)
+    assert told(decide(activity(when=whole_day), link(agreed=entry(when=whole_day)), item(when=whole_day))) == []
