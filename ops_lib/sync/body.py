@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import html
 import re
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from lxml import etree
@@ -74,13 +76,18 @@ def crm_block(entry: Entry, activity_id: str, crm_url: str) -> str:
         f'<div><a href="{html.escape(base)}/activity/{quote(activity_id)}">Open the activity in the CRM</a></div>',
     ]
     if entry.individual_id:
-        name = html.escape(entry.individual_name or "the individual")
+        name = _escaped(entry.individual_name or "the individual")
         lines.append(
             f'<div>For: <a href="{html.escape(base)}/individual/{quote(entry.individual_id)}">{name}</a></div>'
         )
-    lines.extend(f"<div>{html.escape(line) or '&nbsp;'}</div>" for line in entry.notes.split("\n") if entry.notes)
+    lines.extend(f"<div>{_escaped(line) or '&nbsp;'}</div>" for line in entry.notes.split("\n") if entry.notes)
     lines.append(f"<div>{END_MARK}</div>")
     return "<div>" + "".join(lines) + "</div>"
+
+
+def _escaped(text: str) -> str:
+    """Text for the block: no markup, and no mark of ours, by which the block's end would be mistaken."""
+    return html.escape(clean(text).replace("–––", "---"))
 
 
 def with_block(body: str | None, block: str, *, is_html: bool) -> str:
@@ -93,14 +100,14 @@ def with_block(body: str | None, block: str, *, is_html: bool) -> str:
     root = document.find("body")
     if root is None:
         return f"<html><body>{block}</body></html>"
-    place = _cut_block(root)
+    place = _cut_blocks(root)
     new = lxml_html.fragment_fromstring(block)
     if place is None:
         new.tail, root.text = root.text, None
         root.insert(0, new)
     else:
-        parent, index = place
-        parent.insert(index, new)
+        new.tail = place.tail
+        place.getparent().replace(place, new)
     return str(lxml_html.tostring(document, encoding="unicode"))
 
 
@@ -176,46 +183,139 @@ def _without_tags(markup: str) -> str:
     return html.unescape(re.sub(r"(?s)<[^>]*>", "\n", markup))
 
 
-def _cut_block(root: etree._Element) -> tuple[etree._Element, int] | None:
-    """Take an earlier block out, whatever an editor has made of its markup. Answers where it began."""
-    order = list(root.iter())
-    first = next((n for n in order if isinstance(n.tag, str) and BEGIN_MARK in _own_text(n)), None)
-    last = next((n for n in order if isinstance(n.tag, str) and END_MARK in _own_text(n)), None)
-    if first is None or last is None or order.index(last) < order.index(first):
-        return None
-    common = _common_ancestor(first, last)
-    begin, end = _child_below(common, first), _child_below(common, last)
-    children = list(common)
-    start, stop = children.index(begin), children.index(end)
-    if common is not root and start == 0 and stop == len(children) - 1 and not (common.text or "").strip():
-        parent = common.getparent()
-        index = parent.index(common)
-        _remove(common)
-        return parent, index
-    for child in children[start : stop + 1]:
-        _remove(child)
-    return common, start
+# ── the block in a body ──────────────────────────────────────────────────────────────────────────────────────────────
+_BLANK = "[\\s\u00a0]+"
+_BEGINS = re.compile(_BLANK.join(map(re.escape, BEGIN_MARK.split())))
+_ENDS_BLOCK = re.compile(_BLANK.join(map(re.escape, END_MARK.split())))
+_HOLDERS = frozenset(["body", "div", "td", "th", "li", "blockquote", "section", "article", "center"])
 
 
-def _own_text(node: etree._Element) -> str:
-    """The text directly in an element, inline elements included, but not that of nested blocks."""
-    pieces = [node.text or ""]
-    for child in node:
-        if isinstance(child.tag, str) and child.tag not in _BREAKS and child.tag not in _GAPS:
-            pieces.append(_own_text(child) if len(child) else child.text or "")
-        pieces.append(child.tail or "")
-    return _flow("".join(pieces).replace("\u00a0", " "))
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A run of text: that of an element before its first child, or that behind it. ``start`` is where it begins in the whole text."""
+
+    element: etree._Element
+    is_tail: bool
+    text: str
+    start: int
 
 
-def _common_ancestor(one: etree._Element, other: etree._Element) -> etree._Element:
-    above = {id(node) for node in one.iterancestors()}
-    return next(node for node in other.iterancestors() if id(node) in above)
+def _cut_blocks(root: etree._Element) -> etree._Element | None:
+    """Take every block out, whatever an editor has made of its markup, and nothing besides. Answers an empty element where the first one was.
+
+    The marks are looked for in the text as it reads, across whatever elements it is torn into. A mark without its counterpart is left alone.
+    """
+    place: etree._Element | None = None
+    while (span := _first_block(root)) is not None:
+        begin = _split(*span[0])
+        # What was behind the beginning is another piece now.
+        end_piece, end_offset = span[1]
+        if end_piece.element is span[0][0].element and end_piece.is_tail == span[0][0].is_tail:
+            end_piece, end_offset = _Piece(begin, True, begin.tail or "", 0), end_offset - span[0][1]
+        end = _split(end_piece, end_offset)
+        _clear_between(root, begin, end)
+        _remove(end)
+        begin = _outermost(root, begin)
+        if place is None:
+            place = begin
+        else:
+            _remove(begin)
+    return place
 
 
-def _child_below(ancestor: etree._Element, node: etree._Element) -> etree._Element:
-    while node.getparent() is not ancestor:
-        node = node.getparent()
-    return node
+def _first_block(root: etree._Element) -> tuple[tuple[_Piece, int], tuple[_Piece, int]] | None:
+    """Where the first block begins and where it ends: pieces, and how far into them."""
+    pieces = _pieces(root)
+    text = "".join(piece.text for piece in pieces)
+    begins = [found.start() for found in _BEGINS.finditer(text)]
+    for end in _ENDS_BLOCK.finditer(text):
+        before = bisect_left(begins, end.start())
+        if before:
+            starts = [piece.start for piece in pieces]
+            found = []
+            for offset, last in ((begins[before - 1], bisect_right), (end.end(), bisect_left)):
+                piece = pieces[last(starts, offset) - 1]
+                found.append((piece, offset - piece.start))
+            return found[0], found[1]
+    return None
+
+
+def _pieces(root: etree._Element) -> list[_Piece]:
+    pieces: list[_Piece] = []
+    length = 0
+    for event, node in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
+        is_tail = event != "start"
+        text = (node.tail if is_tail else node.text) or ""
+        if text and not (is_tail and node is root):
+            pieces.append(_Piece(node, is_tail, text, length))
+            length += len(text)
+    return pieces
+
+
+def _split(piece: _Piece, offset: int) -> etree._Element:
+    """Put an empty element into a run of text."""
+    point = etree.Element("span")
+    point.tail = piece.text[offset:]
+    if piece.is_tail:
+        piece.element.tail = piece.text[:offset]
+        parent = piece.element.getparent()
+        parent.insert(parent.index(piece.element) + 1, point)
+    else:
+        piece.element.text = piece.text[:offset]
+        piece.element.insert(0, point)
+    return point
+
+
+def _clear_between(root: etree._Element, begin: etree._Element, end: etree._Element) -> None:
+    """Take away what lies between two points, and what is left empty around the end."""
+    around_end = set(end.iterancestors())
+    common = next(node for node in begin.iterancestors() if node in around_end)
+    first = begin
+    first.tail = None
+    while (parent := first.getparent()) is not common:
+        for sibling in list(first.itersiblings()):
+            parent.remove(sibling)
+        first = parent
+        first.tail = None
+    last = end
+    while (parent := last.getparent()) is not common:
+        parent.text = None
+        for sibling in list(last.itersiblings(preceding=True)):
+            parent.remove(sibling)
+        last = parent
+    for sibling in list(first.itersiblings()):
+        if sibling is last:
+            break
+        common.remove(sibling)
+    _prune(root, end)
+
+
+def _prune(root: etree._Element, point: etree._Element) -> None:
+    """Lift a point out of elements in which nothing else is left."""
+    while (parent := point.getparent()) is not root and len(parent) == 1 and not _has_words(parent.text, point.tail):
+        point.tail = None
+        above = parent.getparent()
+        tail, parent.tail = parent.tail, None
+        above.replace(parent, point)
+        point.tail = tail
+
+
+def _has_words(*texts: str | None) -> bool:
+    return any((text or "").replace("\u00a0", " ").strip() for text in texts)
+
+
+def _outermost(root: etree._Element, point: etree._Element) -> etree._Element:
+    """The point where a block may stand: out of what is empty, and before the paragraph it is in."""
+    _prune(root, point)
+    outer = point.getparent()
+    if outer is root or outer.tag in _HOLDERS:
+        return point
+    while outer.getparent() is not root and outer.getparent().tag not in _HOLDERS:
+        outer = outer.getparent()
+    _remove(point)
+    outer.addprevious(point)
+    point.tail = None
+    return point
 
 
 def _remove(node: etree._Element) -> None:
@@ -227,4 +327,5 @@ def _remove(node: etree._Element) -> None:
             previous.tail = (previous.tail or "") + node.tail
         else:
             parent.text = (parent.text or "") + node.tail
+        node.tail = None
     parent.remove(node)
