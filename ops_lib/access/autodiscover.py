@@ -102,6 +102,7 @@ def discover(
     """Finds the EWS URL of a mailbox.
 
     ``url``: ask there and nowhere else. ``trusted``: hosts outside the address's domain that may be sent the credentials.
+    After ``search_seconds`` no request is begun; the last may take some seconds more.
 
     Raises:
         InputError: the address or ``url`` cannot be.
