@@ -6,7 +6,6 @@ The codes are only explained by this table: whether to try again follows the OAu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 USER = "the user"
@@ -120,8 +119,17 @@ UNKNOWN = Refusal(
 )
 NEVER_SIGNED_IN = Refusal("nobody has signed in yet", SIGNER, "signs in (syncops signin).", True)
 OTHER_MAILBOX = Refusal(
-    "somebody else signed in than the account's mailbox", SIGNER, "signs in with the account's own mailbox.", True
-)
+    "somebody else signed in than the account's mailbox; nothing of it is kept", SIGNER, "signs in with the account's own mailbox.", True
+)  # fmt: skip
+OURS: dict[str, Refusal] = {
+    "not signed in": NEVER_SIGNED_IN,
+    "another mailbox": OTHER_MAILBOX,
+    "sign-in address unreachable": Refusal(
+        "the directory cannot be reached, or does not answer in time", CRM, "checks the host's authority, the name service, the firewall and the CA bundle."
+    ),
+}  # fmt: skip
+"""What is no answer of theirs."""
+
 LATER = frozenset({"temporarily_unavailable", "server_error", "slow_down"})
 """OAuth errors that pass by themselves."""
 
@@ -133,10 +141,5 @@ def of_answer(number: str, error: str) -> Refusal:
 
 def needs_sign_in(response_code: str) -> bool:
     """Whether only a person who signs in mends what this code stands for: then nobody asks the directory again before."""
-    refusal = _by_code(response_code)
+    refusal = AADSTS.get(response_code.removeprefix("AADSTS")) or OAUTH.get(response_code) or OURS.get(response_code)
     return refusal is not None and refusal.by_signing_in
-
-
-def _by_code(code: str) -> Refusal | None:
-    own: Mapping[str, Refusal] = {"not signed in": NEVER_SIGNED_IN, "another mailbox": OTHER_MAILBOX}
-    return AADSTS.get(code.removeprefix("AADSTS")) or OAUTH.get(code) or own.get(code)

@@ -134,6 +134,9 @@ MEANINGS: dict[str, Meaning] = {
 }
 
 _BY_CODE = {
+    "AADSTS700016": FORBIDDEN,  # the OAuth error unauthorized_client: the status' own words
+    "AADSTS7000112": FORBIDDEN,
+    "sign-in address unreachable": NOT_SYNCING,  # the directory's, not the host's URL
     "ErrorImpersonateUserDenied": IMPERSONATION_FAILED,
     "ErrorImpersonationDenied": IMPERSONATION_FAILED,
     "ErrorImpersonationFailed": IMPERSONATION_FAILED,
