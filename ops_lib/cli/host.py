@@ -9,6 +9,7 @@ import typer
 
 from ops_lib.cli import JsonOption, open_workspace, print_json, print_table, say
 from ops_lib.cli.host_check import check, rotate
+from ops_lib.cli.host_discover import DiscoverOptions, with_url
 from ops_lib.cli.host_options import HostOptions, SecretOptions
 from ops_lib.cli.options import spread
 from ops_lib.cli.secrets import can_ask, forget, only_if_used
@@ -29,7 +30,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
 
 @app.command()
 @spread
-def add(name: NameArgument, options: HostOptions, secret: SecretOptions) -> None:
+def add(name: NameArgument, options: HostOptions, secret: SecretOptions, where: DiscoverOptions) -> None:
     """Add a host. Nothing is sent to it yet: `host check` tries it."""
     from ops_lib.access.checks import remarks
     from ops_lib.access.hosts import Hosts
@@ -37,11 +38,13 @@ def add(name: NameArgument, options: HostOptions, secret: SecretOptions) -> None
     if not secret.is_given and options.needs_secret() and can_ask():
         secret = replace(secret, secret_ask=True)
     entered = options.entered(secret)
-    with only_if_used(entered.secret), open_workspace() as workspace, workspace.database.begin() as connection:
-        today = workspace.now().date()
-        hosts = Hosts(connection)
-        existed = hosts.find(name) is not None
-        host = hosts.add(name, entered, today=today)
+    with only_if_used(entered.secret):
+        entered = with_url(entered, where)
+        with open_workspace() as workspace, workspace.database.begin() as connection:
+            today = workspace.now().date()
+            hosts = Hosts(connection)
+            existed = hosts.find(name) is not None
+            host = hosts.add(name, entered, today=today)
     typer.echo(f"host {host.name} exists already" if existed else f"added host {host.name}: {host.url}")
     for remark in remarks(host, today):
         say(f"note: {remark}")
