@@ -300,6 +300,23 @@ def test_an_edit_beats_the_deletion_of_a_meeting_without_mail(desk: ServerDesk) 
     assert "calendar:RequiredAttendees" not in event(desk).values
 
 
+@pytest.mark.req("C6", "C9")
+def test_a_meeting_cancelled_and_then_rescheduled_in_the_crm_stands_again(desk: ServerDesk) -> None:
+    """Cancelled in the CRM its event is removed; rescheduled afterwards it stands at the new time on both sides, without guests or mail."""
+    call(desk, BOB, at(2, 10), ALICE)
+    desk.settle()
+    [activity] = desk.activities()
+    desk.cancel(activity.activity_id)
+    desk.settle()
+    assert desk.stored() == []
+    post = Post(desk)
+    desk.move(activity.activity_id, at(3, 11))
+    desk.settle()
+    post.check()
+    assert [a.when for a in desk.activities()] == [at(3, 11)]
+    assert event(desk).values["calendar:Start"] == at(3, 11).start
+
+
 @pytest.mark.req("Y3", "C9")
 @pytest.mark.parametrize(("rule", "stands"), [("exchange", 15), ("crm", 17)])
 def test_the_rule_decides_between_the_organiser_and_the_crm(desk: ServerDesk, rule: str, stands: int) -> None:
