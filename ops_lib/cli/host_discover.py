@@ -30,6 +30,12 @@ class DiscoverOptions:
         str | None,
         typer.Option(metavar="URL", help="Ask this Autodiscover address only.", show_default=False),
     ] = None
+    discover_trust: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B", help="Hosts of other domains that may be sent the password: a hoster's.", show_default=False
+        ),
+    ] = None
 
 
 def with_url(entered: HostInput, options: DiscoverOptions) -> HostInput:
@@ -67,6 +73,7 @@ def with_url(entered: HostInput, options: DiscoverOptions) -> HostInput:
             transport=transport,
             resolver=srv_records,
             url=options.discover_at or "",
+            trusted=[each.strip() for each in (options.discover_trust or "").split(",") if each.strip()],
         )
     finally:
         transport.close()
