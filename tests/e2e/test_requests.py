@@ -242,3 +242,20 @@ def test_what_one_edit_costs_where_series_are_computed(
     assert operations(other_server) == (wanted | {"GetItem": wanted["GetItem"] + more} if more else wanted)
     assert [change.action for change in result.changes if change.writes] != [] or edit == "nothing"
     assert other_server.requests.document()["bytes_in"] < 2_500 * result.requests
+
+
+@pytest.mark.req("Y1")
+def test_both_sides_first_entries_go_in_whole_batches(desk: ServerDesk) -> None:
+    """A first cycle in which activities and events alternate sends what one side gets together, not one by one in the order of their times."""
+    create = desk.sandbox.organisation.create_item
+    for number in range(60):
+        desk.add(f"Tour {number}", at(1, number / 4))
+        own = at(1, number / 4 + 0.1)
+        create(
+            ALICE,
+            "calendar",
+            {"item:Subject": f"Own {number}", "calendar:Start": own.start, "calendar:End": own.end},
+        )
+    desk.sandbox.requests.clear()
+    assert desk.cycle().counts()["created"] == {"crm": 60, "exchange": 60}
+    assert operations(desk.sandbox) == {"SyncFolderItems": 2, "GetItem": 2, "CreateItem": 2, "FindItem": 2}
