@@ -47,6 +47,7 @@ def test_a_missing_occurrence_ends_and_a_single_event_does_not() -> None:
         ("delete", "crm", "activity:1")
     ]
     assert decide(link(origin=Origin.EXCHANGE), whole_series=whole) == []
+    assert told(decide(occurrence, whole_series=whole)) == [("delete", "crm", "activity:1")]
     became_one = decide(link(origin=Origin.EXCHANGE), whole_series=whole, masters={"I1": "U1"})
     assert told(became_one) == [("delete", "crm", "activity:1")]  # and none of its occurrences stands for it
     assert decide(link(origin=Origin.EXCHANGE), masters={"I1": "U1"}) == []
@@ -57,6 +58,8 @@ def test_what_was_replaced_is_removed() -> None:
     replaced = link(state=LinkState.REPLACED)
     assert told(decide(replaced)) == [("delete", "exchange", "activity:1")]
     assert told(decide(replaced, gone=frozenset({"I1"}))) == [("end", "exchange", "activity:1")]
+    both = decide(replaced, link(2, "2", "I2", uid="U2"), gone=frozenset({"I1", "I2"}))
+    assert told(both) == [("cancel", "crm", "activity:2"), ("end", "exchange", "activity:1")]
 
 
 # ── reschedules in the CRM ───────────────────────────────────────────────────────────────────────────────────────────
@@ -102,6 +105,20 @@ def test_what_is_made_anew(now: Item | None) -> None:
 
 
 @pytest.mark.req("C6")
+def test_a_reschedule_that_waits_and_one_that_is_done() -> None:
+    """While the event cannot be read nothing is made anew; where it is cancelled, or the new activity has its own, nothing is moved."""
+    old, new = rescheduled()
+    assert told(decide(old, new, link(), unread={"I1": "no"})) == [("skip", "exchange", "activity:1")]
+    assert told(decide(old, new, link(), item(is_cancelled=True, is_meeting=True))) == [
+        ("create", "exchange", "activity:2"),
+        ("end", "exchange", "activity:1"),
+    ]
+    its_own = link(2, "2", "I2", uid="U2", agreed=entry(when=NOON), crm_version=new.version)
+    done = decide(old, new, link(), item(), its_own, rules=policy(reschedule="update"))
+    assert told(done) == [("delete", "exchange", "activity:1")]
+
+
+@pytest.mark.req("C6")
 def test_over_several_reschedules_the_last_one_stands() -> None:
     """Of a chain of reschedules the last activity takes the event over; a chain that ends in a removal takes it away."""
     old, between = activity(is_deleted=True), activity("2", rescheduled_from="1", is_deleted=True)
@@ -117,6 +134,7 @@ def test_over_several_reschedules_the_last_one_stands() -> None:
 def test_what_is_no_entry_of_the_crm(more: dict[str, Any]) -> None:
     """Cancelled events, masters of series, and what lies outside the window make no activity."""
     assert decide(item(**more)) == []
+    assert told(decide(item(**more), item("I2", uid="U2"))) == [("create", "crm", "item:I2")]
 
 
 def test_a_new_event_and_one_without_times() -> None:
