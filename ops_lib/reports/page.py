@@ -22,6 +22,7 @@ from ops_lib.reports import charts, frames
 from ops_lib.reports.drawing import css_variables
 from ops_lib.reports.week import MailboxFactory, Week, read_week
 from ops_lib.reports.words import counted, day_words
+from ops_lib.sync.failures import oldest_failure
 from ops_lib.workspace import Workspace
 
 ROWS_SHOWN = 100
@@ -30,7 +31,10 @@ ROWS_SHOWN = 100
 
 @dataclass(frozen=True)
 class SyncReport:
-    """Everything the report says, read once. ``outcome``: ok, findings, or blocked where nothing could be judged."""
+    """Everything the report says, read once. ``outcome``: ok, findings, or blocked where nothing could be judged.
+
+    ``failed_before`` are entries whose last word, before the days of the report, was that they failed: what was set aside.
+    """
 
     now: datetime
     zone: ZoneInfo
@@ -39,6 +43,7 @@ class SyncReport:
     runs: pd.DataFrame
     run_accounts: pd.DataFrame
     items: pd.DataFrame
+    failed_before: pd.DataFrame
     links: pd.DataFrame
     counts: pd.DataFrame
     weeks: tuple[Week, ...]
@@ -55,8 +60,9 @@ class SyncReport:
 
     @property
     def failed(self) -> pd.DataFrame:
-        """The entries that could not be written or read."""
-        return frames.latest_items(self.items, "failed")
+        """The entries that could not be written or read, newest first."""
+        recent = frames.latest_items(self.items, "failed")
+        return pd.concat([recent, self.failed_before]) if len(self.failed_before) else recent
 
     @property
     def conflicts(self) -> pd.DataFrame:
@@ -114,10 +120,19 @@ def collect(
         runs=frames.runs(workspace, since),
         run_accounts=frames.run_accounts(workspace, since),
         items=frames.run_items(workspace, since),
+        failed_before=_failed_before(workspace, since),
         links=frames.links(workspace),
         counts=frames.counts(workspace, since),
         weeks=tuple(read_week(workspace, user, day, mailboxes=mailboxes) for user in users),
     )
+
+
+def _failed_before(workspace: Workspace, since: datetime) -> pd.DataFrame:
+    """The entries whose last word is that they failed, longer ago than ``since``."""
+    with workspace.database.read() as connection:
+        oldest = oldest_failure(connection)
+    failed = frames.latest_items(frames.run_items(workspace, since if oldest is None else min(since, oldest)), "failed")
+    return failed[failed["at"] < since]
 
 
 def busiest_user(workspace: Workspace, day: date | None = None) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from ops_lib.crm.store import SqlCrm
+from ops_lib.database import tables as t
 from ops_lib.errors import NotThere
 from ops_lib.model import Account
 from ops_lib.sync.ledger import Ledger, Retry
@@ -33,6 +34,12 @@ def failures(connection: Connection, account: Account, now: datetime) -> list[Fa
         activity = activities.get(retry.key.partition(":")[2]) if retry.key.startswith("activity:") else None
         found.append(Failure(account.mailbox, activity.description if activity is not None else "", retry))
     return sorted(found, key=lambda failure: (not failure.retry.is_set_aside, failure.retry.next_at, failure.retry.key))
+
+
+def oldest_failure(connection: Connection) -> datetime | None:
+    """When the entry was tried last that has been failing, or is set aside, for longest; None where nothing is."""
+    c = t.retries.c
+    return connection.execute(select(func.min(c.failed_at)).where(c.attempts > 0)).scalar()
 
 
 def put_back(

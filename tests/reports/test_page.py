@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import stat
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from ops_lib.access.accounts import Accounts
 from ops_lib.model import ActivityStatus
 from ops_lib.reports import page
+from ops_lib.sync.failures import put_back
 from ops_lib.workspace import Workspace
 from tests.reports.customer import ALICE, BOB, NOW, SERVICE, Customer, at, usual_week
 from tests.support.postgres import Maker
@@ -164,3 +167,30 @@ def test_no_cell_becomes_a_formula(text: str, tmp_path: Path) -> None:
 def test_the_busiest_user_is_the_one_with_most_in_that_week(customer: Customer) -> None:
     """Whose week is drawn by itself: the one with most in step then; by name where nobody has anything."""
     assert page.busiest_user(customer.workspace, NOW.date()) == ALICE
+
+
+@pytest.mark.req("T3")
+def test_what_was_set_aside_stays_in_the_report(customer: Customer) -> None:
+    """An entry that was set aside weeks ago is still named, with what the server said, until it is done."""
+    customer.activity("Refused tour", at(24, 10))
+    customer.sandbox.faults.add(
+        {
+            "operation": "CreateItem",
+            "mailbox": "*",
+            "every": 1,
+            "fault": {"response_code": "ErrorPropertyValidationFailure"},
+        }
+    )
+    for _ in range(4):
+        customer.cycle()
+        customer.now += timedelta(hours=1)
+    customer.now += timedelta(days=20)
+    report = page.collect(customer.workspace, users=[ALICE])
+    assert report.failed["title"].tolist() == ["Refused tour"]
+    assert report.outcome == "findings"
+    assert "ErrorPropertyValidationFailure" in page.render(report)
+    customer.sandbox.faults.clear()
+    with customer.workspace.database.begin() as connection:
+        put_back(connection, Accounts(connection).accounts(), customer.now, None)
+    customer.cycle()
+    assert page.collect(customer.workspace, users=[ALICE]).failed.empty
