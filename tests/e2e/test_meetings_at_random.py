@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 
 import pytest
 
 from ops_lib.database.engine import Database
-from ops_lib.model import Activity, AllDay, Kind, Origin, Timed
+from ops_lib.model import Activity, ActivityStatus, Timed
 from ops_lib.sandbox import meetings
 from ops_lib.sandbox.items import Item
 from ops_lib.sandbox.recurrence import Daily, Numbered, Recurrence
@@ -47,7 +48,7 @@ class Week:
         self.made += 1
         return f"Meeting {self.made}"
 
-    def occurrence(self, item: Item) -> meetings.datetime | None:
+    def occurrence(self, item: Item) -> datetime | None:
         """The original start of one of a series' occurrences; None for all of it, or for a single event."""
         if not item.is_series or self.draw.random() < 0.3:
             return None
@@ -194,8 +195,5 @@ def test_a_week_of_meetings(seed: int, sandbox: Sandbox, sqlite_database: Databa
         third = desk.cycle()
         assert [change for change in third.changes if change.writes] == []
         post.check()
-        active = [one for one in desk.activities() if one.status.value != "Cancelled"]
+        active = [one for one in desk.activities() if one.status is not ActivityStatus.CANCELLED]
         assert sorted((a.when.start, a.when.end, a.description) for a in active) == shown_in_outlook(desk)
-    assert not any(isinstance(one.when, AllDay) for one in desk.activities())
-    assert {link.kind for link in desk.links()} <= {Kind.EVENT}
-    assert {one.origin for one in desk.activities()} <= {Origin.CRM, Origin.EXCHANGE}
