@@ -8,6 +8,7 @@ from dataclasses import replace
 from ops_lib.crm import Crm
 from ops_lib.errors import ItemGone, MailboxError
 from ops_lib.mailbox import Mailbox
+from ops_lib.mailbox.occurrences import is_computed
 from ops_lib.model import Account, Activity, Intent, Item, ItemType, Kind, Link, LinkState, Origin
 from ops_lib.sync.body import as_text
 from ops_lib.sync.mapping import overlaps
@@ -31,12 +32,38 @@ class OtherSide:
 
     def complete(self, reading: Reading, links: Sequence[Link], intents: Sequence[Intent] = ()) -> None:
         """Read what the plan also needs; ``links`` are those it will be handed."""
+        self._look_for_occurrences(reading, links)
         self._read_the_other_side(reading, links)
         self._look_up_suspects(reading, links)
         self._read_named_activities(reading, links, intents)
         self._read_successors(reading, links)
         self._read_rescheduled(reading, links)
         self._read_bodies(reading, links)
+
+    def _look_for_occurrences(self, reading: Reading, links: Sequence[Link]) -> None:
+        """Occurrences that a series which goes on no longer shows in the window: moved out of it, or deleted. Their ids tell which.
+
+        The series' body, of which the others will be in need, comes with the same request. Where occurrences are computed, one that is moved out
+        of the window is not asked for: it would cost a request of its own.
+        """
+        masters = {master.uid: master_id for master_id, master in reading.masters.items()}
+        going_on = reading.whole_series & masters.keys()
+        if not going_on:
+            return
+        matched = match_items(reading.news(), links).of_link
+        missing = {
+            link.item_id: link.uid
+            for link in links
+            if link.original_start is not None
+            and link.uid in going_on
+            and link.state is LinkState.ACTIVE
+            and link.link_id not in matched
+            and not is_computed(link.item_id)
+            and overlaps(link.agreed.when, self._policy.window, self._policy.zone)
+        }
+        theirs = {masters[uid] for uid in missing.values()}
+        reading.fetch(self._mailbox, Kind.EVENT, [*missing, *sorted(theirs)])
+        reading.gone -= theirs  # they were just listed
 
     def _read_the_other_side(self, reading: Reading, links: Sequence[Link]) -> None:
         """The activities of items that changed; the items of resting links whose activity changed, for theirs was passed over while they rested."""
@@ -140,9 +167,11 @@ class OtherSide:
             item.item_id: master for item in open_items if (master := self._master_id(item, reading)) is not None
         }
         ids = list(dict.fromkeys([inherits.get(item.item_id, item.item_id) for item in open_items]))
-        bodies: dict[str, Item | MailboxError] = dict(
-            zip(ids, self._mailbox.read(Kind.EVENT, ids) if ids else (), strict=True)
-        )
+        bodies: dict[str, Item | MailboxError] = {
+            item_id: series for item_id in ids if (series := reading.masters.get(item_id)) and series.body is not None
+        }
+        unread = [item_id for item_id in ids if item_id not in bodies]
+        bodies |= zip(unread, self._mailbox.read(Kind.EVENT, unread) if unread else (), strict=True)
         for item in open_items:
             found = bodies[inherits.get(item.item_id, item.item_id)]
             if isinstance(

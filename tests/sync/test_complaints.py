@@ -453,8 +453,10 @@ def test_a_first_reading_that_broke_off_is_done_again(desk: Desk) -> None:
     for n in range(5):
         desk.outlook.add(f"Dentist {n}", at(1 + n, 8))
         desk.add(f"Tour {n}", at(1 + n, 10))
-    desk.outlook.failures.extend([("create", lost(), "before")] * 3)
+    desk.outlook.failures.extend([("create", lost(), "before")] * 40)
     assert desk.cycle().outcome == "failed"
+    assert len(desk.activities()) == 10
+    desk.outlook.heal()
     desk.settle()
     assert titles(desk) == sorted([f"Dentist {n}" for n in range(5)] + [f"Tour {n}" for n in range(5)])
     assert desk.outlook.subjects() == titles(desk)

@@ -103,3 +103,19 @@ def test_an_edit_of_an_occurrence_that_is_deleted_in_outlook_is_kept_in_the_reco
     assert [outcome.loser.description for outcome in result.outcomes if outcome.loser] == ["Rounds with cake"]
     desk.settle()
     assert len(desk.activities()) == 2
+
+
+@pytest.mark.req("O1", "O5")
+def test_an_occurrence_moved_out_of_the_window_keeps_its_activity(desk: Desk) -> None:
+    """Moved beyond the days that are shown it is not deleted: its activity follows, with whom it is for, and is the same when it is moved back."""
+    master = desk.outlook.add_series("Rounds", [at(1 + 7 * n, 9).start for n in range(3)])
+    desk.settle()
+    second = desk.activities()[1]
+    desk.edit(second.activity_id, individual_id="1")
+    desk.settle()
+    occurrence = desk.outlook.occurrences[master][1].item_id
+    for when in (at(150, 9), at(9, 11)):
+        desk.outlook.edit(occurrence, when=when)
+        desk.settle()
+        assert (desk.get(second.activity_id).when, desk.get(second.activity_id).individual_id) == (when, "1")
+    assert len(desk.activities()) == 3
