@@ -1,0 +1,181 @@
+"""What the state machine found, each with its shrunken example."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from ops_lib.database.engine import Database
+from ops_lib.errors import ItemRefused, ServerFailed
+from ops_lib.model import Timed
+from ops_lib.sync.body import as_text, with_block
+from tests.support.memory_mailbox import lost
+from tests.support.workers import Life, outlive_leases
+from tests.sync.desk import at, days
+from tests.sync.office import Office
+
+
+@pytest.fixture
+def office(sqlite_database: Database) -> Office:
+    return Office(sqlite_database)
+
+
+def shown(office: Office) -> list[str]:
+    return sorted(activity.description for activity in office.activities())
+
+
+def master_of(office: Office) -> str:
+    (master,) = office.outlook.occurrences
+    return master
+
+
+@pytest.mark.req("Y5")
+def test_a_series_deleted_while_the_mailbox_moved_goes_from_the_crm(office: Office) -> None:
+    """All ids are new and one series is missing from them: its occurrences are asked for and go, whether or not the state is refused."""
+    office.outlook.add("Lunch", at(1, 12))
+    for refuses in (True, False):
+        office.outlook.refuses_sync_states = refuses
+        office.outlook.add_series("Weekly", [at(1 + 7 * n, 9).start for n in range(3)])
+        office.cycle()
+        office.cycle()
+        assert shown(office) == ["Lunch", "Weekly", "Weekly", "Weekly"]
+        office.outlook.renumber()
+        office.outlook.remove(master_of(office))
+        office.cycle()
+        office.cycle()
+        assert shown(office) == ["Lunch"]
+
+
+@pytest.mark.req("O5")
+def test_a_single_event_that_moves_and_becomes_a_series_is_no_longer_where_it_was(office: Office) -> None:
+    """Moved and repeated in one go, it is shown where its occurrences are, and nowhere else."""
+    item = office.outlook.add("Lunch", at(2, 9))
+    office.cycle()
+    office.outlook.edit(item, when=at(6, 22))
+    office.outlook.set_pattern(item, [at(6, 22).start, at(7, 22).start])
+    office.cycle()
+    office.cycle()
+    assert [activity.when for activity in office.activities()] == [at(6, 22), at(7, 22)]
+
+
+@pytest.mark.req("Y2")
+@pytest.mark.parametrize("how", ["the double is refused", "the worker dies before it looks"])
+def test_a_double_that_could_not_be_removed_is_removed_later(office: Office, how: str) -> None:
+    """A create that a server carried out twice stays unfinished until its double is gone; it never becomes an entry of its own."""
+    office.add("Tour", at(1, 9))
+    office.outlook.doubles_creates = True
+    life = Life()
+    if how == "the double is refused":
+        office.outlook.refusals.append(("delete", ItemRefused("the item is corrupt")))
+    else:
+        life.at["after create"] = lambda: setattr(life, "is_over", True)
+    office.work(life)
+    office.outlook.doubles_creates = False
+    office.cycle()
+    office.cycle()
+    assert shown(office) == ["Tour"]
+    assert office.outlook.subjects() == ["Tour"]
+
+
+@pytest.mark.req("Y8")
+def test_a_worker_that_lost_its_account_writes_nothing_more(office: Office) -> None:
+    """One that slept through a create, while another worker found and linked what it made, was busy: it neither links it again nor fails."""
+    office.add("Tour", at(1, 9))
+
+    def meanwhile() -> None:
+        outlive_leases(office.database)
+        office.work()
+
+    result = office.work(Life(at={"after create": meanwhile}))
+    assert result is not None
+    assert result.outcome == "busy"
+    office.cycle()
+    assert office.outlook.subjects() == shown(office) == ["Tour"]
+
+
+@pytest.mark.req("Y2", "O5")
+def test_a_series_that_came_and_went_around_a_killed_cycle_leaves_nothing(office: Office) -> None:
+    """Its occurrences were linked by a cycle that never ended, and no folder tells of it afterwards."""
+    office.cycle()
+    office.outlook.add_series("Weekly", [at(1 + n, 9).start for n in range(2)])
+    life = Life()
+    life.at["before find_stamps"] = lambda: setattr(life, "is_over", True)
+    office.add("Tour", at(5, 9))
+    office.work(life)
+    assert shown(office).count("Weekly") == 2
+    office.outlook.remove(master_of(office))
+    office.cycle()
+    office.cycle()
+    assert shown(office) == ["Tour"]
+
+
+@pytest.mark.req("O3")
+def test_a_task_ticked_off_while_its_activity_was_deleted_stands_again_as_completed(office: Office) -> None:
+    """The edit wins, with what was edited."""
+    activity = office.add("Call", days(2))
+    office.cycle()
+    office.cycle()
+    ((item_id, _),) = office.outlook.items.items()
+    office.remove(activity)
+    office.outlook.edit(item_id, is_complete=True)
+    office.cycle()
+    office.cycle()
+    assert office.get(activity).status == "Completed"
+    assert not office.get(activity).is_deleted
+
+
+@pytest.mark.req("Y6", "C6")
+def test_a_copy_does_not_stand_for_what_was_rescheduled(office: Office) -> None:
+    """Rescheduled in the CRM while the user copied the event: the copy is the user's own, the new activity gets its own event."""
+    activity = office.add("Tour", at(1, 9))
+    office.cycle()
+    office.cycle()
+    ((item_id, _),) = office.outlook.items.items()
+    office.move(activity, at(3, 9))
+    copy = office.outlook.copy(item_id, timedelta(hours=1))
+    office.outlook.edit(copy, subject="Mine")
+    office.cycle()
+    office.cycle()
+    assert [(a.description, a.when) for a in office.activities()] == [("Mine", at(1, 10)), ("Tour", at(3, 9))]
+    assert office.outlook.subjects() == ["Mine", "Tour"]
+
+
+@pytest.mark.req("Y5")
+def test_what_was_replaced_is_removed_from_where_it_moved(office: Office) -> None:
+    """An event that became a task and could not be removed is removed under its new id when the mailbox has moved."""
+    activity = office.add("Tour", at(1, 9))
+    office.cycle()
+    office.cycle()
+    office.edit(activity, when=days(7))
+    office.outlook.refusals += [("delete", ServerFailed("it failed inside"))] * 3
+    office.work()
+    office.outlook.refusals.clear()
+    office.outlook.renumber()
+    office.cycle()
+    office.cycle()
+    assert [item.kind for item in office.outlook.items.values()] == ["task"]
+    assert shown(office) == ["Tour"]
+
+
+@pytest.mark.req("C6")
+def test_a_removal_that_is_tried_again_makes_nothing_twice(office: Office) -> None:
+    """A reschedule whose old event could not be removed at once is planned again without a second new event."""
+    activity = office.add("Tour", at(1, 9))
+    office.cycle()
+    office.cycle()
+    office.move(activity, at(3, 9))
+    office.outlook.fail("delete", lost(), "before")
+    office.cycle()
+    office.cycle()
+    (item,) = office.outlook.items.values()
+    assert item.when == at(3, 9)
+    assert isinstance(item.when, Timed)
+
+
+@pytest.mark.req("C2")
+def test_what_stands_behind_the_end_of_a_body_is_kept() -> None:
+    """Text that a gateway or an editor put behind the end of an HTML document is neither lost from the notes nor written away."""
+    body = "<html><body><p>Before</p></body></html><p>Sent from my telephone</p>"
+    assert as_text(body, is_html=True).split() == ["Before", "Sent", "from", "my", "telephone"]
+    assert "Sent from my telephone" in with_block(body, "<div>block</div>", is_html=True)
