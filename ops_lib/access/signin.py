@@ -6,6 +6,7 @@ verifier, state, nonce) waits in the vault, so that another process may finish i
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 import time
@@ -13,7 +14,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from ops_lib.access import password_tries, tokens
@@ -28,6 +29,9 @@ from ops_lib.errors import InputError, MailboxError, OpsError, SignInRefused
 from ops_lib.mailbox import Tokens
 from ops_lib.mailbox.ews.oauth import App, TokenSource, app_of, asked, refusal, source_of
 from ops_lib.model import Account, Host
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LOOPBACK = "http://localhost"
 FLOW_SECONDS = 900.0
@@ -60,6 +64,22 @@ class DeviceBegun:
     verification_uri: str
     message: str
     flow: dict[str, Any] = field(repr=False)
+
+
+def _without_frames(method: Callable[P, T]) -> Callable[P, T]:
+    """The method, its errors without the frames they came through: those hold codes and tokens that a crash dump would show."""
+
+    @functools.wraps(method)
+    def called(*args: P.args, **named: P.kwargs) -> T:
+        try:
+            return method(*args, **named)
+        except OpsError as exception:
+            error = exception.with_traceback(None)
+            error.__context__ = None
+        del args, named
+        raise error
+
+    return called
 
 
 class Access:
@@ -115,6 +135,7 @@ class Access:
                 SignInStates(connection).refused(signer, error, self._now())
 
     # ── a person, through a browser ──────────────────────────────────────────────────────────────────────────────────
+    @_without_frames
     def begin_code(self, host: Host, account: Account, redirect_uri: str = "") -> Begun:
         """Begin an authorization-code sign-in with PKCE and state. **Raises** `InputError`, `MailboxError`."""
         self._refuse_for_others(host, account, "oauth-code")
@@ -134,6 +155,7 @@ class Access:
         self._vault.put(f"flow/{flow['state']}", json.dumps(entry))
         return Begun(flow["auth_uri"], redirect_uri, flow["state"])
 
+    @_without_frames
     def finish_code(self, host: Host, account: Account, address: str) -> SignedIn:
         """Finish it with the address the browser was sent to. **Raises** `InputError`, `SignInRefused`, `MailboxError`."""
         answer = dict(parse_qsl(urlsplit(address.strip()).query))
@@ -164,6 +186,7 @@ class Access:
         )
 
     # ── a person, on another device ──────────────────────────────────────────────────────────────────────────────────
+    @_without_frames
     def begin_device(self, host: Host, account: Account) -> DeviceBegun:
         """Begin a sign-in with a code to be entered elsewhere. **Raises** `InputError`, `SignInRefused`, `MailboxError`."""
         self._refuse_for_others(host, account, "oauth-device")
@@ -173,6 +196,7 @@ class Access:
             raise self._refused(host, account, refusal(flow, account.mailbox))
         return DeviceBegun(flow["user_code"], flow["verification_uri"], flow.get("message", ""), flow)
 
+    @_without_frames
     def finish_device(
         self, host: Host, account: Account, begun: DeviceBegun, sleep: Callable[[float], None] = time.sleep
     ) -> SignedIn:
@@ -193,6 +217,7 @@ class Access:
         return self._acquired(host, account, app, wait)
 
     # ── no person ────────────────────────────────────────────────────────────────────────────────────────────────────
+    @_without_frames
     def try_now(self, host: Host, account: Account) -> SignedIn:
         """Try the host's password or app once, now: also a password that was refused before (the account was unlocked meanwhile).
 

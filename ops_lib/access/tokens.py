@@ -16,7 +16,7 @@ from typing import Any
 from ops_lib.access.vault import Vault
 from ops_lib.diagnosis import sign_in_errors
 from ops_lib.errors import MailboxError, ServerFailed, SignInRefused
-from ops_lib.mailbox.ews.oauth import EARLY_SECONDS, App, asked, refusal
+from ops_lib.mailbox.ews.oauth import EARLY_SECONDS, App, asked, fingerprint, refusal
 
 PERMISSION = "EWS.AccessAsUser.All"
 HELD_BACK_SECONDS = 10.0
@@ -104,7 +104,7 @@ class UserTokens:
             try:
                 with self._vault.held(self._name):
                     answer = self._under_lock(subject, refused)
-                self._given = answer["access_token"]
+                self._given = fingerprint(answer["access_token"])
                 return answer
             except MailboxError as exception:
                 error = exception.with_traceback(None)
@@ -123,7 +123,7 @@ class UserTokens:
         cache = msal.SerializableTokenCache()
         cache.deserialize(entry["cache"])
         usable = self._usable(cache)
-        if usable is not None and (refused is None or usable["access_token"] != refused):
+        if usable is not None and (refused is None or fingerprint(usable["access_token"]) != refused):
             return usable
         answer = asked(self._app, subject, lambda: self._refreshed(cache))
         if "access_token" not in answer:

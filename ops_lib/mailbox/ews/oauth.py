@@ -309,9 +309,9 @@ class MsalCredentials(OAuth2AuthorizationCodeCredentials):  # type: ignore[misc]
     def replace(self, subject: str) -> bool:
         """Get another token than the one the server refused; False where the directory gives the same again."""
         with self.lock:
-            before = self.access_token["access_token"]
+            before = fingerprint(self.access_token["access_token"])  # not the token: where this raises, locals are seen
             self._put(self._source.new_token(subject))
-            return bool(self.access_token["access_token"] != before)
+            return fingerprint(self.access_token["access_token"]) != before
 
     def refresh(self, session: Any) -> None:
         """Called while exchangelib holds a session, which it loses if this raises: the token was replaced before, so nothing is left to do."""
