@@ -5,14 +5,11 @@ Only reads are sent, each step ends in time, and a password is tried once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal
-
-import requests
-from lxml import etree
+from typing import Literal
 
 from ops_lib.access import reach
 from ops_lib.access.checks import EARLY_DAYS, remarks
@@ -20,7 +17,6 @@ from ops_lib.errors import AccessRefused, InputError, ItemGone, MailboxError, Op
 from ops_lib.mailbox import SignIns
 from ops_lib.mailbox.ews import failures, probes
 from ops_lib.mailbox.ews.answers import Answer, Element, Message, child, children, messages, text_of
-from ops_lib.mailbox.ews.connections import Adapter
 from ops_lib.mailbox.ews.requests import get_folder
 from ops_lib.mailbox.ews.transport import Transport, is_soap
 from ops_lib.model import Account, Host, Kind
@@ -70,13 +66,15 @@ def check_host(
     secret: Callable[[str], str],
     sign_ins: SignIns,
     now: datetime,
+    claims: Mapping[str, str] | None = None,
     seconds: float = STEP_SECONDS,
 ) -> HostCheck:
     """Try a host with the mailbox of ``account``; without one, everything that needs no mailbox.
 
+    ``claims`` says whose account has a mailbox: the user's email by the mailbox.
     Sends nothing that changes anything. **Raises** nothing of what can be wrong with the host: that is what it is for.
     """
-    run = _Run(host, account, secret, sign_ins, now, seconds)
+    run = _Run(host, account, secret, sign_ins, now, claims or {}, seconds)
     steps: list[Step] = []
     for step in run.steps():
         steps.append(step)
@@ -93,11 +91,12 @@ class _Run:
         secret: Callable[[str], str],
         sign_ins: SignIns,
         now: datetime,
+        claims: Mapping[str, str],
         seconds: float,
     ) -> None:
         self.host, self.account = host, account
         self.secret, self.sign_ins = secret, sign_ins
-        self.now, self.seconds = now, seconds
+        self.now, self.claims, self.seconds = now, claims, seconds
         self.opened: Answer | None = None
 
     def steps(self) -> Iterator[Step]:
@@ -122,6 +121,7 @@ class _Run:
             )
             return
         yield self._step(self._access_words(), self._access)
+        yield self._address()
         for kind, folder in ((Kind.EVENT, "calendar"), (Kind.TASK, "tasks")):
             yield self._step(folder, partial(self._folder, kind))
 
@@ -183,27 +183,9 @@ class _Run:
 
     def _ews(self) -> Step | str:
         """What answers there, to somebody who has not signed in."""
-        session = requests.Session()
-        session.mount(self.host.url, Adapter(self.host.ca_bundle))
-        session.auth = _unsigned
-        try:
-            response = session.post(
-                self.host.url,
-                data=_ENVELOPE,
-                headers={"Content-Type": "text/xml; charset=utf-8", "User-Agent": "syncops"},
-                timeout=(self.seconds, self.seconds),
-                allow_redirects=False,
-            )
-        except requests.RequestException as error:
-            reason = "no whole answer in time" if "timed out" in str(error) else "the answer broke off"
-            raise Unreachable(
-                f"the server takes the request, but there is {reason}" if "time" in reason else reason,
-                response_code="HTTP", fix="look at the server's load: EWS answers at once to who has not signed in.",
-            ) from None  # fmt: skip
-        finally:
-            session.close()
+        response = probes.greeted(self.host.url, self.host.ca_bundle, self.seconds)
         if response.status_code == 401:
-            offered = _schemes(response)
+            offered = probes.offered_schemes(response.headers)
             wanted = {"basic": "Basic", "ntlm": "NTLM"}.get(self.host.auth, "Bearer")
             seen = f"asks to sign in; offers {', '.join(offered) or 'no way to'}"
             if offered and wanted not in offered and not (wanted == "NTLM" and "Negotiate" in offered):
@@ -273,6 +255,33 @@ class _Run:
                 next_step="try a user's: --mailbox.",
             )  # fmt: skip
         return f"opens {account.mailbox}"
+
+    def _address(self) -> Step:
+        """Is it the mailbox's primary address? Under an alias a mailbox could be claimed a second time unseen."""
+        account = self._account
+        transport = Transport(self.host, account, self.secret, self.seconds, self.sign_ins)
+        try:
+            (message,) = messages(transport.post(probes.whose_address(account.mailbox)), account.mailbox)
+        except MailboxError as error:
+            return Step("address", "skipped", "the server does not say whose address it is", error.response_code)
+        found = [
+            text_of(child(each, "Mailbox", "EmailAddress")).lower()
+            for each in children(message.element, "ResolutionSet")
+        ]
+        if account.mailbox in found:
+            return Step("address", "ok", f"{account.mailbox} is the primary address")
+        if len(found) != 1:
+            return Step("address", "skipped", "the directory does not say whose address it is", message.response_code)
+        (primary,) = found
+        owner = self.claims.get(primary, account.user_email)
+        if owner != account.user_email:
+            return Step(
+                "address", "fail", f"{account.mailbox} is an alias of {primary}, which belongs to the account of {owner}", "",
+                "give this user's own mailbox: two CRM users cannot be kept in step with one calendar.",
+            )  # fmt: skip
+        return Step(
+            "address", "warn", f"{account.mailbox} is an alias of {primary}", "", f"make the account for {primary}: syncops account add --email {primary}."
+        )  # fmt: skip
 
     def _folder(self, kind: Kind) -> Step | str:
         account = self._account
@@ -358,24 +367,3 @@ def _failed(name: str, error: OpsError) -> Step:
 def _described(certificate: reach.Certificate) -> str:
     names = ", ".join(certificate.names[:4]) or certificate.subject
     return f"a certificate for {names} by {certificate.issuer} until {certificate.ends:%Y-%m-%d}"
-
-
-def _schemes(response: requests.Response) -> list[str]:
-    """The ways to sign in that a 401 offers. Several headers of one name come joined by commas."""
-    offered = response.headers.get("WWW-Authenticate", "").lower()
-    return [each for each in ("Negotiate", "NTLM", "Basic", "Bearer") if each.lower() in offered]
-
-
-def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """No credentials, not even those that a .netrc has for this server."""
-    return request
-
-
-def _envelope() -> bytes:
-    soap = "http://schemas.xmlsoap.org/soap/envelope/"
-    envelope: Any = etree.Element(f"{{{soap}}}Envelope", nsmap={"s": soap})
-    etree.SubElement(envelope, f"{{{soap}}}Body").append(get_folder(Kind.EVENT, "nobody@example.test"))
-    return bytes(etree.tostring(envelope))
-
-
-_ENVELOPE = _envelope()

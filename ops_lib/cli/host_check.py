@@ -108,10 +108,15 @@ def _chosen(workspace: Workspace, name: str, mailbox: str | None) -> tuple[Host,
 
 
 def _checked(workspace: Workspace, host: Host, account: Account | None, seconds: float) -> HostCheck:
+    from ops_lib.access.accounts import Accounts
     from ops_lib.access.host_check import check_host
 
     access = workspace.access
-    return check_host(host, account, secret=access.secrets, sign_ins=access, now=workspace.now(), seconds=seconds)
+    with workspace.database.read() as connection:
+        claims = {each.mailbox: each.user_email for each in Accounts(connection).accounts()}
+    return check_host(
+        host, account, secret=access.secrets, sign_ins=access, now=workspace.now(), claims=claims, seconds=seconds
+    )
 
 
 def _refuse_what_does_not_sign_in(found: HostCheck) -> None:

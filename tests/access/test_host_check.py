@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -49,7 +49,13 @@ def check(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Check]:
     workspace = Workspace.open(run.workspace)
 
     def checked(
-        url: str, *, account: Account | None = ACCOUNT, password: str = PASSWORD, seconds: float = 5.0, **host: object
+        url: str,
+        *,
+        account: Account | None = ACCOUNT,
+        password: str = PASSWORD,
+        seconds: float = 5.0,
+        claims: Mapping[str, str] | None = None,
+        **host: object,
     ) -> HostCheck:
         return check_host(
             replace(HOST, url=url, **host),  # type: ignore[arg-type]
@@ -57,6 +63,7 @@ def check(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Check]:
             secret=lambda reference: password,
             sign_ins=workspace.access,
             now=NOW,
+            claims=claims,
             seconds=seconds,
         )
 
@@ -124,8 +131,16 @@ def item(*missing: str) -> str:
     )
 
 
+def resolution(*addresses: str) -> str:
+    held = "".join(
+        f"<t:Resolution><t:Mailbox><t:EmailAddress>{each}</t:EmailAddress></t:Mailbox></t:Resolution>"
+        for each in addresses
+    )
+    return success("ResolveNames", f'<m:ResolutionSet TotalItemsInView="1">{held}</m:ResolutionSet>')
+
+
 def exchange(
-    *, calendar: str = "", tasks: str = "", found: str = "", to_impersonation: str = ""
+    *, calendar: str = "", tasks: str = "", found: str = "", resolved: str = "", to_impersonation: str = ""
 ) -> Callable[[Asked, int], Reply]:
     """A server that asks to sign in and shows two folders with an item in each."""
 
@@ -134,6 +149,8 @@ def exchange(
             return CHALLENGE
         if to_impersonation and b"ExchangeImpersonation" in asked.body:
             return Reply(to_impersonation, status=500)
+        if b"ResolveNames" in asked.body:
+            return Reply(response("ResolveNames", resolved or resolution(ALICE)))
         if b"FindItem" in asked.body:
             return Reply(response("FindItem", found or item()))
         if b'Id="tasks"' in asked.body:
@@ -145,11 +162,22 @@ def exchange(
 
 # ── all well ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_host_that_works_shows_every_step(check: Check, sandbox: Sandbox) -> None:
-    """Over HTTPS with a private CA: nine green steps with what was seen, six requests, and nothing written."""
+    """Over HTTPS with a private CA: ten green steps with what was seen, seven requests, and nothing written."""
     found = check(sandbox.ews_url_https, ca_bundle=str(sandbox.ca_file), password=sandbox.passwords[SERVICE])
     assert [(each.step, each.verdict) for each in found.steps] == [
         (step, "ok")
-        for step in ("settings", "name", "connection", "TLS", "EWS", "sign-in", "impersonation", "calendar", "tasks")
+        for step in (
+            "settings",
+            "name",
+            "connection",
+            "TLS",
+            "EWS",
+            "sign-in",
+            "impersonation",
+            "address",
+            "calendar",
+            "tasks",
+        )
     ]
     seen = {each.step: each.observed for each in found.steps}
     assert "TLSv1.3, a certificate for 127.0.0.1" in seen["TLS"]
@@ -158,7 +186,8 @@ def test_a_host_that_works_shows_every_step(check: Check, sandbox: Sandbox) -> N
     assert seen["impersonation"] == "opens alice@example.test"
     assert seen["tasks"] == "Tasks, 0 items; may read, create, change and delete"
     assert (sandbox.requests.total("GetFolder"), sandbox.requests.total("FindItem")) == (3, 2)
-    assert sandbox.requests.total() == 6
+    assert sandbox.requests.total("ResolveNames") == 1
+    assert sandbox.requests.total() == 7
 
 
 def test_without_an_account_everything_else_is_tried(check: Check, sandbox: Sandbox) -> None:
@@ -398,6 +427,59 @@ def test_a_delegate_is_judged_by_what_it_may_do_to_items(
     step = failed(found)
     assert (step.step, step.response_code) == ("calendar", "ErrorAccessDenied")
     assert words in step.observed
+
+
+@pytest.mark.parametrize(
+    ("claims", "verdict", "words"),
+    [
+        ({}, "warn", "is an alias of dora@example.test"),
+        ({"dora@example.test": "bob@example.test"}, "warn", "is an alias of dora@example.test"),
+        ({"dora@example.test": "carol@example.test"}, "fail", "which belongs to the account of carol@example.test"),
+    ],
+)
+def test_an_alias_is_found_out(check: Check, claims: dict[str, str], verdict: str, words: str) -> None:
+    """Where a server opens a mailbox by its alias too, the check names the primary address, and whose account claims it already."""
+    alias = replace(ACCOUNT, mailbox="d.ora@example.test", user_email="bob@example.test")
+    with Stub(exchange(resolved=resolution("dora@example.test"))) as stub:
+        found = check(stub.url, claims=claims, account=alias)
+    step = next(each for each in found.steps if each.step == "address")
+    assert (found.verdict, step.verdict) == (verdict, verdict)
+    assert words in step.observed
+    assert step.next_step
+
+
+@pytest.mark.parametrize("access", ["impersonation", "delegate"])
+def test_exchange_refuses_an_alias_itself(check: Check, sandbox: Sandbox, access: str) -> None:
+    """Exchange wants the primary address: an alias is red where the mailbox is opened, with the code and what to enter."""
+    sandbox.organisation.add_mailbox(
+        "dora@example.test", password="x", name="Dora", zone="UTC", aliases=["d.ora@example.test"]
+    )
+    sandbox.organisation.grant_impersonation(SERVICE, None)
+    for name in ("calendar", "tasks"):
+        sandbox.organisation.set_permission("dora@example.test", name, SERVICE, "Editor")
+    alias = replace(ACCOUNT, mailbox="d.ora@example.test", user_email="d.ora@example.test")
+    step = failed(check(sandbox.ews_url, access=access, account=alias, password=sandbox.passwords[SERVICE]))
+    assert (step.step, step.response_code) == (
+        {"impersonation": "impersonation", "delegate": "delegate access"}[access],
+        "ErrorNonPrimarySmtpAddress",
+    )
+    assert "primary" in step.next_step
+
+
+@pytest.mark.parametrize(
+    "resolved",
+    [
+        failure("ResolveNames", "ErrorNameResolutionNoResults"),
+        resolution("a@example.test", "b@example.test"),
+        fault("ErrorServerBusy"),
+    ],
+)
+def test_an_address_that_the_directory_does_not_explain_is_not_taken_for_good(check: Check, resolved: str) -> None:
+    """A mailbox that is hidden from the directory, or a directory that does not answer: said, and the check goes on."""
+    with Stub(exchange(resolved=resolved)) as stub:
+        found = check(stub.url)
+    assert (found.verdict, found.steps[-1].step) == ("warn", "tasks")
+    assert next(each for each in found.steps if each.step == "address").verdict == "skipped"
 
 
 # ── through a proxy ──────────────────────────────────────────────────────────────────────────────────────────────────

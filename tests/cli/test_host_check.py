@@ -29,7 +29,7 @@ def test_a_check_says_every_step(host: CommandLine) -> None:
     document = host("host", "check", "exchange", "--json").json
     assert (document["host"], document["mailbox"], document["verdict"]) == ("exchange", "alice@example.test", "ok")
     assert [each["step"] for each in document["steps"]] == [
-        "settings", "name", "connection", "TLS", "EWS", "sign-in", "impersonation", "calendar", "tasks",
+        "settings", "name", "connection", "TLS", "EWS", "sign-in", "impersonation", "address", "calendar", "tasks",
     ]  # fmt: skip
     assert set(document["steps"][0]) == {"step", "verdict", "observed", "response_code", "next_step"}
     assert "opens alice@example.test" in host("host", "check", "exchange").stdout

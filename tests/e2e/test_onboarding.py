@@ -114,7 +114,18 @@ def test_a_host_is_onboarded_to_a_green_first_cycle(
     found = office("host", "check", "exchange", "--mailbox", ALICE, "--json").json
     assert [(each["step"], each["verdict"]) for each in found["steps"]] == [
         (step, "ok")
-        for step in ("settings", "name", "connection", "TLS", "EWS", "sign-in", STEPS[access], "calendar", "tasks")
+        for step in (
+            "settings",
+            "name",
+            "connection",
+            "TLS",
+            "EWS",
+            "sign-in",
+            STEPS[access],
+            "address",
+            "calendar",
+            "tasks",
+        )
     ]
 
     office(

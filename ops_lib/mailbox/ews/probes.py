@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
+import requests
 from lxml import etree
 
-from ops_lib.mailbox.ews.requests import MESSAGES, TYPES, clean
+from ops_lib.errors import Unreachable
+from ops_lib.mailbox.ews.connections import Adapter
+from ops_lib.mailbox.ews.requests import MESSAGES, TYPES, clean, get_folder
 from ops_lib.model import Kind
 
 _FOLDERS = {Kind.EVENT: "calendar", Kind.TASK: "tasks"}
@@ -22,3 +26,53 @@ def any_item(kind: Kind, address: str) -> Any:
         f'<t:DistinguishedFolderId Id="{_FOLDERS[kind]}"><t:Mailbox><t:EmailAddress>{escape(clean(address))}</t:EmailAddress>'
         "</t:Mailbox></t:DistinguishedFolderId></m:ParentFolderIds></m:FindItem>"
     )
+
+
+def whose_address(address: str) -> Any:
+    """Who has this address, primary or not, by the organisation's directory."""
+    return etree.fromstring(
+        f'<m:ResolveNames xmlns:m="{MESSAGES}" xmlns:t="{TYPES}" ReturnFullContactData="false" SearchScope="ActiveDirectory">'
+        f"<m:UnresolvedEntry>smtp:{escape(clean(address))}</m:UnresolvedEntry></m:ResolveNames>"
+    )
+
+
+def greeted(url: str, ca_bundle: str, seconds: float) -> requests.Response:
+    """What a URL answers to an EWS request of somebody who has not signed in. **Raises** `Unreachable` where no whole answer comes."""
+    session = requests.Session()
+    session.mount(url, Adapter(ca_bundle))
+    session.auth = _unsigned
+    try:
+        return session.post(
+            url,
+            data=_envelope(),
+            headers={"Content-Type": "text/xml; charset=utf-8", "User-Agent": "syncops"},
+            timeout=(seconds, seconds),
+            allow_redirects=False,
+        )
+    except requests.RequestException as error:
+        late = "timed out" in str(error)
+        raise Unreachable(
+            "the server takes the request, but there is no whole answer in time" if late else "the answer broke off",
+            response_code="HTTP",
+            fix="look at the server's load: EWS answers at once to who has not signed in.",
+        ) from None
+    finally:
+        session.close()
+
+
+def offered_schemes(headers: Mapping[str, str]) -> list[str]:
+    """The ways to sign in that a 401 offers. Several headers of one name come joined by commas."""
+    offered = headers.get("WWW-Authenticate", "").lower()
+    return [each for each in ("Negotiate", "NTLM", "Basic", "Bearer") if each.lower() in offered]
+
+
+def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """No credentials, not even those that a .netrc has for this server."""
+    return request
+
+
+def _envelope() -> bytes:
+    soap = "http://schemas.xmlsoap.org/soap/envelope/"
+    envelope: Any = etree.Element(f"{{{soap}}}Envelope", nsmap={"s": soap})
+    etree.SubElement(envelope, f"{{{soap}}}Body").append(get_folder(Kind.EVENT, "nobody@example.test"))
+    return bytes(etree.tostring(envelope))
