@@ -230,23 +230,31 @@ def test_an_activity_of_outlook_stands_again_only_where_it_stood() -> None:
 
 # ── order and the brake ──────────────────────────────────────────────────────────────────────────────────────────────
 def test_the_order_of_a_plan() -> None:
-    """What is made comes before what is taken away, what goes to one side together, and earlier entries before later ones."""
+    """What is made comes before what is taken away, what goes to one side together, and earlier entries before later ones, days among them."""
+    tomorrow = NOW.date() + timedelta(days=1)
+
+    def hour(number: int) -> Timed:
+        return Timed(TEN.start + timedelta(hours=number), TEN.start + timedelta(hours=number + 1))
+
     given = [
-        *(
-            activity(f"{10 + n}", when=Timed(TEN.start + n * timedelta(minutes=10), TEN.end + timedelta(hours=n)))
-            for n in (3, 1, 2)
-        ),
-        *(item(f"N{n}", uid=f"N{n}", when=Timed(TEN.start + n * timedelta(minutes=11), NOON.end)) for n in (2, 1)),
+        *(activity(f"{20 - number}", when=hour(number)) for number in (3, 1, 2)),
+        *(item(f"N{9 - number}", uid=f"N{number}", when=hour(number)) for number in (2, 40, 1)),
+        item("N0", uid="day", when=AllDay(tomorrow, tomorrow + timedelta(days=1))),
         activity("9", is_deleted=True),
         link(9, "9", "I9", uid="U9"),
+        activity("8", is_deleted=True),
+        link(8, "8", "I8", uid="U8", agreed=entry(when=hour(5))),
     ]
     assert told(decide(*given)) == [
-        ("create", "crm", "item:N1"),
-        ("create", "crm", "item:N2"),
-        ("create", "exchange", "activity:11"),
-        ("create", "exchange", "activity:12"),
-        ("create", "exchange", "activity:13"),
+        ("create", "crm", "item:N8"),
+        ("create", "crm", "item:N7"),
+        ("create", "crm", "item:N0"),
+        ("create", "crm", "item:N-31"),
+        ("create", "exchange", "activity:19"),
+        ("create", "exchange", "activity:18"),
+        ("create", "exchange", "activity:17"),
         ("delete", "exchange", "activity:9"),
+        ("delete", "exchange", "activity:8"),
     ]
 
 
