@@ -224,8 +224,8 @@ class TwoSides(RuleBasedStateMachine):
     @rule(pick=PICK, private=st.booleans())
     def outlook_makes_private(self, pick: int, private: bool) -> None:
         item, diary = self.item(pick, Kind.EVENT), self.office.diary
-        # Of a series that came of the CRM's event one occurrence is the CRM's, the others are the user's: who is hidden would not show.
-        if item is not None and number_of(item.subject) not in diary.born_in_crm & diary.series:
+        # Of the CRM's own event, made private by its user, only the time travels: which words stand on either side then is told elsewhere.
+        if item is not None and number_of(item.subject) not in diary.born_in_crm:
             self.office.outlook.edit(item.item_id, is_private=private)
             self.in_outlook(item)
 
