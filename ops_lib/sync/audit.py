@@ -11,11 +11,11 @@ from typing import Literal
 from ops_lib.crm.store import SqlCrm
 from ops_lib.errors import ItemGone, MailboxError
 from ops_lib.mailbox import Mailbox
-from ops_lib.model import Account, Host, Item, Kind, Link, LinkState, Origin
+from ops_lib.model import Account, Host, Item, ItemType, Kind, Link, LinkState, Origin
 from ops_lib.sync.body import as_text
 from ops_lib.sync.cycle import policy_of
 from ops_lib.sync.ledger import Ledger
-from ops_lib.sync.mapping import differing, entry_of_activity, entry_of_item, shared_fields
+from ops_lib.sync.mapping import differing, entry_of_activity, entry_of_item, overlaps, shared_fields
 from ops_lib.sync.scope import is_current, is_gone, why_not
 from ops_lib.workspace import Workspace
 
@@ -86,6 +86,8 @@ def audit(workspace: Workspace, host: Host, account: Account, mailbox: Mailbox) 
             remark(link, "waiting", "the activity is gone from the CRM")
         elif not is_current(link.origin, link.agreed.when, policy) or why_not(activity, policy, link):
             equal += 1  # it rests
+        elif found.item_type is ItemType.MASTER and not overlaps(link.agreed.when, policy.window, policy.zone):
+            equal += 1  # a single event that became a series: where it stood is no longer shown
         elif found.when is None:
             remark(link, "unknown", "Exchange gives no time for it")
         else:
