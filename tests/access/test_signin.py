@@ -25,7 +25,9 @@ from ops_lib.access import signin, tokens
 from ops_lib.access.sign_ins import SignInStates
 from ops_lib.access.vault import Vault
 from ops_lib.access.vault_keys import KEY_VARIABLE, Key
+from ops_lib.diagnosis.sign_in_errors import AADSTS
 from ops_lib.errors import InputError, MailboxError, ServerBusy, ServerFailed, SignInRefused, Unreachable
+from ops_lib.mailbox.ews import oauth
 from ops_lib.mailbox.ews.oauth import App, _Bounded, asked
 from ops_lib.mailbox.ews.transport import close_connections
 from ops_lib.model import Account, Kind
@@ -487,3 +489,29 @@ def certificate() -> tuple[str, str]:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return private.decode(), made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+@pytest.mark.req("A9")
+@pytest.mark.parametrize("number", AADSTS)
+def test_what_the_directory_refuses_is_explained(office_with_app: tuple[Office, Account], number: str) -> None:
+    """Each code, produced by a directory over HTTPS and met by the real MSAL, arrives as its row of the table; no mailbox is asked."""
+    office, alice = office_with_app
+    oauth._sources.clear()  # MSAL gives the same refusal again for a minute without asking
+    office.sandbox.faults.add({"operation": "Token", "fault": {"aadsts": int(number)}})
+    with pytest.raises(MailboxError) as caught:
+        read(office, alice)
+    office.sandbox.faults.clear()
+    close_connections()
+    error = caught.value
+    assert (error.response_code, error.message, error.fix) == (
+        f"AADSTS{number}",
+        AADSTS[number].meaning,
+        AADSTS[number].fix,
+    )
+    assert office.sandbox.requests.total() == 0
+
+
+@pytest.fixture
+def office_with_app(make: Make) -> tuple[Office, Account]:
+    office = make(auth="oauth-app", access="impersonation", redirect_uri=None)
+    return office, office.add(ALICE)
