@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -223,13 +223,22 @@ class Cycle:
         """
         if not intents:
             return list(links)
-        found = self._find(reading, intents)
-        linked = {link.stamp: link.item_id for link in links if link.stamp}
+        linked = {link.stamp: link for link in links if link.stamp}
+        found = self._find(reading, intents, linked.keys())
         own = {
-            intent.stamp: linked.get(intent.stamp) or _own(intent, found[intent.stamp]).item_id
+            intent.stamp: linked[intent.stamp].item_id
+            if intent.stamp in linked
+            else _own(intent, found[intent.stamp]).item_id
             for intent in intents
             if intent.stamp in linked or intent.stamp in found
         }
+        moved = {
+            intent.stamp: _own(intent, found[intent.stamp])
+            for intent in intents
+            if intent.stamp in linked and intent.stamp in found and intent.entry.kind in reading.complete
+            if own[intent.stamp] not in {item.item_id for item in found[intent.stamp]} | reading.items.keys()
+        }
+        own |= {stamp: item.item_id for stamp, item in moved.items()}
         if self._options.dry_run:
             return [
                 *links,
@@ -243,6 +252,8 @@ class Cycle:
             ]
         by_activity = {link.activity_id: link for link in links}
         with self._unit() as unit:
+            for stamp, item in moved.items():
+                unit.ledger.found_at(linked[stamp], item)
             for intent in intents:
                 if intent.stamp not in own:
                     unit.ledger.settle_intents([intent.stamp], "abandoned")
@@ -265,10 +276,11 @@ class Cycle:
         self._remove_doubles(reading, [intent for intent in intents if intent.stamp in own], found, own)
         return recovered
 
-    def _find(self, reading: Reading, intents: Sequence[Intent]) -> dict[str, list[Item]]:
-        """The items that carry the stamps of these intents: among those that were read, else in the mailbox."""
+    def _find(self, reading: Reading, intents: Sequence[Intent], linked: Collection[str]) -> dict[str, list[Item]]:
+        """The items that carry the stamps of these intents: among those that were read, else in the mailbox; of what is ``linked`` already
+        all there are, for one of them may be no news."""
         found: dict[str, list[Item]] = {}
-        stamps = {intent.stamp for intent in intents}
+        stamps = {intent.stamp for intent in intents} - set(linked)
         for item in reading.items.values():
             if item.stamp in stamps:
                 found.setdefault(item.stamp, []).append(item)
@@ -281,10 +293,21 @@ class Cycle:
     def _remove_doubles(
         self, reading: Reading, intents: Sequence[Intent], found: dict[str, list[Item]], own: dict[str, str]
     ) -> None:
-        """Finish creates whose end was not recorded: what else carries their stamp and is as it was made is the server's double, no copy of a user."""
+        """Finish creates whose end was not recorded: what else carries their stamp and is as it was made is the server's double, no copy of a user.
+
+        Where their own item is not among those that carry the stamp, it is not known which is the double: nothing is removed, and it is looked
+        for again.
+        """
         settled: list[str] = []
         for kind in Kind:
-            of_kind = [intent for intent in intents if intent.entry.kind is kind]
+            of_kind = [
+                intent
+                for intent in intents
+                if intent.entry.kind is kind
+                and (
+                    intent.stamp not in found or any(item.item_id == own[intent.stamp] for item in found[intent.stamp])
+                )
+            ]
             doubles = {
                 item.item_id: intent.stamp
                 for intent in of_kind

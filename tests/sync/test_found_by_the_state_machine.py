@@ -78,6 +78,22 @@ def test_a_double_that_could_not_be_removed_is_removed_later(office: Office, how
     assert office.outlook.subjects() == ["Tour"]
 
 
+@pytest.mark.req("Y2", "Y5")
+def test_of_two_doubles_in_a_mailbox_that_moved_one_stays(office: Office) -> None:
+    """Linked by a worker that died before it looked for doubles, and moved since: neither has the id that is known, and one of them is ours."""
+    activity = office.add("Tour", at(1, 9))
+    office.outlook.doubles_creates = True
+    life = Life()
+    life.at["before find_stamps"] = lambda: setattr(life, "is_over", True)
+    office.work(life)
+    office.outlook.doubles_creates = False
+    office.outlook.renumber()
+    office.cycle()
+    office.cycle()
+    assert [a.activity_id for a in office.activities() if a.status == "Scheduled"] == [activity]
+    assert office.outlook.subjects() == ["Tour"]
+
+
 @pytest.mark.req("Y8")
 def test_a_worker_that_lost_its_account_writes_nothing_more(office: Office) -> None:
     """One that slept through a create, while another worker found and linked what it made, was busy: it neither links it again nor fails."""
