@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,15 +21,16 @@ from ops_lib.crm.store import SqlCrm
 from ops_lib.database.engine import Database
 from ops_lib.errors import MailboxError, OpsError, TooManyDeletions
 from ops_lib.mailbox import Mailbox
-from ops_lib.model import Account, Activity, Change, Host, Intent, Item, Kind, Link, LinkState, Origin, Written
+from ops_lib.model import Account, Activity, Change, Host, Kind, Link, LinkState, Origin
 from ops_lib.sync.activities import Unit
 from ops_lib.sync.ledger import Ledger, Outcome
-from ops_lib.sync.mapping import differing, entry_of_item, shared_fields, window_around
+from ops_lib.sync.mapping import window_around
 from ops_lib.sync.matching import Agreement, match_items
 from ops_lib.sync.news import Reading, Remembered
 from ops_lib.sync.outcomes import Result
 from ops_lib.sync.plan import allowed_removals, plan, planned_removals
 from ops_lib.sync.reading import Reader
+from ops_lib.sync.recovery import Recovery
 from ops_lib.sync.scope import SyncPolicy
 from ops_lib.sync.writing import Writer
 
@@ -138,6 +139,7 @@ class Cycle:
             remembered=self._remembered,
             crm=lambda: ReadOnlyCrm(database, now),
         )
+        self._recovery = Recovery(account.account_id, mailbox, self._unit, is_dry_run=options.dry_run)
         self._result = CycleResult(account=account, outcome="ok", links=len(self._remembered.links))
 
     def run(self) -> CycleResult:
@@ -175,7 +177,7 @@ class Cycle:
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def _plan(self, reading: Reading, activity_ids: Any) -> list[Change]:
         intents = self._remembered.intents
-        links = self._recover(reading, intents, self._remembered.links)
+        links = self._recovery.recover(reading, intents, self._remembered.links)
         self._reader.complete(reading, links, intents)
         return plan(reading.activities, reading.news(), self._agreement(reading, links), self._policy)
 
@@ -192,11 +194,12 @@ class Cycle:
         }
         fresh.items.update({item_id: item for item_id, item in strays.items() if item_id not in fresh.gone})
         fresh.texts.update({item_id: reading.texts[item_id] for item_id in strays if item_id in reading.texts})
-        recovered = self._recover(fresh, intents, all_links)
+        recovered = self._recovery.recover(fresh, intents, all_links)
         links = [link for link in recovered if link.activity_id in activity_ids or link.item_id in fresh.items]
         self._reader.complete(fresh, links, intents)
         # Of activities that were read on the way (what stands for a rescheduled one) the links count too: they are linked, not new.
-        links = [link for link in recovered if link in links or link.activity_id in fresh.activities]
+        chosen = {link.link_id for link in links}
+        links = [link for link in recovered if link.link_id in chosen or link.activity_id in fresh.activities]
         return plan(fresh.activities, fresh.news(), self._agreement(fresh, links), self._policy)
 
     def _agreement(self, reading: Reading, links: Sequence[Link]) -> Agreement:
@@ -215,112 +218,6 @@ class Cycle:
                 crm_id=self._remembered.crm_id,
                 formerly_linked=ledger.formerly_linked(self._account.account_id, unlinked),
             )
-
-    def _recover(self, reading: Reading, intents: Sequence[Intent], links: Sequence[Link]) -> list[Link]:
-        """Settle creates whose answer never came: found by stamp, they are linked; certainly not there, they are abandoned.
-
-        Raises `MailboxError` when it could not be looked: then nothing may be created, and the cycle waits.
-        """
-        if not intents:
-            return list(links)
-        linked = {link.stamp: link for link in links if link.stamp}
-        found = self._find(reading, intents, linked.keys())
-        own = {
-            intent.stamp: linked[intent.stamp].item_id
-            if intent.stamp in linked
-            else _own(intent, found[intent.stamp]).item_id
-            for intent in intents
-            if intent.stamp in linked or intent.stamp in found
-        }
-        moved = {
-            intent.stamp: _own(intent, found[intent.stamp])
-            for intent in intents
-            if intent.stamp in linked and intent.stamp in found and intent.entry.kind in reading.complete
-            if own[intent.stamp] not in {item.item_id for item in found[intent.stamp]} | reading.items.keys()
-        }
-        own |= {stamp: item.item_id for stamp, item in moved.items()}
-        if self._options.dry_run:
-            return [
-                *links,
-                *(
-                    _provisional(number, intent, item)
-                    for number, intent in enumerate(intents, 1)
-                    if intent.stamp not in linked
-                    for item in found.get(intent.stamp, ())
-                    if item.item_id == own[intent.stamp]
-                ),
-            ]
-        by_activity = {link.activity_id: link for link in links}
-        with self._unit() as unit:
-            for stamp, item in moved.items():
-                unit.ledger.found_at(linked[stamp], item)
-            for intent in intents:
-                if intent.stamp not in own:
-                    unit.ledger.settle_intents([intent.stamp], "abandoned")
-                if intent.stamp in linked or intent.stamp not in own:
-                    continue
-                item = next(item for item in found[intent.stamp] if item.item_id == own[intent.stamp])
-                replaced = by_activity.get(intent.activity_id)
-                if replaced is not None and replaced.state is not LinkState.REPLACED:
-                    unit.ledger.set_link_state([replaced.link_id], LinkState.REPLACED)
-                unit.ledger.add_link(
-                    self._account.account_id,
-                    intent.activity_id,
-                    intent.entry,
-                    Written(item.item_id, item.change_key),
-                    crm_version=0,
-                    uid=item.uid,
-                    stamp=intent.stamp,
-                )
-            recovered = unit.ledger.links(self._account.account_id)
-        self._remove_doubles(reading, [intent for intent in intents if intent.stamp in own], found, own)
-        return recovered
-
-    def _find(self, reading: Reading, intents: Sequence[Intent], linked: Collection[str]) -> dict[str, list[Item]]:
-        """The items that carry the stamps of these intents: among those that were read, else in the mailbox; of what is ``linked`` already
-        all there are, for one of them may be no news."""
-        found: dict[str, list[Item]] = {}
-        stamps = {intent.stamp for intent in intents} - set(linked)
-        for item in reading.items.values():
-            if item.stamp in stamps:
-                found.setdefault(item.stamp, []).append(item)
-        for kind in Kind:
-            wanted = [intent.stamp for intent in intents if intent.entry.kind is kind and intent.stamp not in found]
-            if wanted:
-                found |= {stamp: items for stamp, items in self._mailbox.find_stamps(kind, wanted).items() if items}
-        return found
-
-    def _remove_doubles(
-        self, reading: Reading, intents: Sequence[Intent], found: dict[str, list[Item]], own: dict[str, str]
-    ) -> None:
-        """Finish creates whose end was not recorded: what else carries their stamp and is as it was made is the server's double, no copy of a user.
-
-        Where their own item is not among those that carry the stamp, it is not known which is the double: nothing is removed, and it is looked
-        for again.
-        """
-        settled: list[str] = []
-        for kind in Kind:
-            of_kind = [
-                intent
-                for intent in intents
-                if intent.entry.kind is kind
-                and (
-                    intent.stamp not in found or any(item.item_id == own[intent.stamp] for item in found[intent.stamp])
-                )
-            ]
-            doubles = {
-                item.item_id: intent.stamp
-                for intent in of_kind
-                for item in found.get(intent.stamp, ())
-                if item.item_id != own[intent.stamp] and not _is_edited(item, intent)
-            }
-            for item_id in doubles:
-                reading.items.pop(item_id, None)
-            outcomes = self._mailbox.delete(kind, list(doubles)) if doubles else []
-            left = {stamp for stamp, failure in zip(doubles.values(), outcomes, strict=True) if failure is not None}
-            settled += [intent.stamp for intent in of_kind if intent.stamp not in left]
-        with self._unit() as unit:
-            unit.ledger.settle_intents(settled, "done")
 
     def _brake(self, changes: Sequence[Change]) -> None:
         """Row Y4: stop before the first removal when there are more than anybody would expect."""
@@ -447,35 +344,6 @@ def policy_of(host: Host, account: Account, now: datetime) -> SyncPolicy:
 def _codes(reading: Reading) -> dict[str, str]:
     """The response codes of what could not be read, by item id."""
     return {item_id: error.response_code for item_id, error in reading.unread.items()}
-
-
-def _own(intent: Intent, items: Sequence[Item]) -> Item:
-    """Which of the items with an intent's stamp is its own: the one that a user has edited, if there are several."""
-    return next((item for item in items if _is_edited(item, intent)), items[0])
-
-
-def _is_edited(item: Item, intent: Intent) -> bool:
-    """Whether an item is no longer what the intent made."""
-    made = intent.entry
-    return item.when is None or bool(differing(entry_of_item(item, made), made, shared_fields(made)))
-
-
-def _provisional(number: int, intent: Intent, item: Item) -> Link:
-    """The link that a real cycle would record for a create that was found; a dry run records nothing."""
-    return Link(
-        link_id=-number,
-        account_id=intent.account_id,
-        activity_id=intent.activity_id,
-        origin=intent.entry.origin,
-        kind=intent.entry.kind,
-        item_id=item.item_id,
-        change_key=item.change_key,
-        uid=item.uid,
-        original_start=None,
-        stamp=intent.stamp,
-        agreed=intent.entry,
-        crm_version=0,
-    )
 
 
 def _activities_of(change: Change) -> Iterator[str]:
