@@ -89,6 +89,25 @@ def level_of(rights: Rights, calendar: bool) -> str:
     return "Custom"
 
 
+def mask_of(rights: Rights) -> int:
+    """The rights as the number that PidTagRights and PidTagMemberRights hold.
+
+    **Source** MS-OXCPERM 2.2.7.
+    """
+    detail = {"None": 0, "TimeOnly": 0x800, "TimeAndSubjectAndLocation": 0x1800, "FullDetails": 0x1801}
+    scoped = {"None": (0, 0), "Owned": (0x08, 0x10), "All": (0x28, 0x50)}
+    return (
+        detail[rights.read_items]
+        | (0x02 if rights.create_items else 0)
+        | scoped[rights.edit_items][0]
+        | scoped[rights.delete_items][1]
+        | (0x80 if rights.create_subfolders else 0)
+        | (0x100 if rights.folder_owner else 0)
+        | (0x200 if rights.folder_contact else 0)
+        | (0x400 if rights.folder_visible else 0)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class EffectiveRights:
     """What a user's rights come to, as the element ``EffectiveRights`` says it."""

@@ -112,12 +112,16 @@ _WRITE: dict[str, Callable[[Folder, Session], str]] = {
 }
 
 
-def _extended(folder: Folder, shape: Shape) -> str:
-    return "".join(
-        extended.write_value(name_xml, folder.extended[name])
-        for name, name_xml in shape.extended
-        if name in folder.extended
-    )
+#: PidTagRights: what the caller may do in the folder, as one number
+_RIGHTS_TAG = ExtendedName("Integer", tag=0x6639)
+
+
+def _extended(folder: Folder, shape: Shape, session: Session) -> str:
+    values = folder.extended
+    if any(name == _RIGHTS_TAG for name, _ in shape.extended):
+        found = rights.mask_of(folder.mailbox.rights_of(session.user, folder))
+        values = {**values, _RIGHTS_TAG: found}
+    return "".join(extended.write_value(name_xml, values[name]) for name, name_xml in shape.extended if name in values)
 
 
 def _included(row: Property, shape: Shape) -> bool:
@@ -139,7 +143,7 @@ def render_folder(folder: Folder, shape: Shape, session: Session) -> str:
     """The folder in this shape."""
     element = element_of(folder)
     inner = "".join(
-        _extended(folder, shape) if row.kind == "extended" else _WRITE[row.uri](folder, session)
+        _extended(folder, shape, session) if row.kind == "extended" else _WRITE[row.uri](folder, session)
         for row in _plan(element, shape)
     )
     return f"<t:{element}>{inner}</t:{element}>"

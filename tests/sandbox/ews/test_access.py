@@ -209,3 +209,16 @@ def test_the_face_says_which_mailbox_a_request_is_about(client: Client) -> None:
         envelope(get_folder()): "",
     }
     assert [client.face.read(body).mailbox for body in bodies] == list(bodies.values())
+
+
+@pytest.mark.parametrize(("level", "number"), [("Editor", 0x1C7B), ("Reviewer", 0x1C01), ("Contributor", 0x402)])
+def test_a_folder_tells_the_callers_rights_as_a_number(client: Client, level: str, number: int) -> None:
+    """PidTagRights of a folder is the caller's own rights as MS-OXCPERM writes them."""
+    client.organisation.set_permission(ALICE, "calendar", BOB, level)
+    asked = (
+        "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>"
+        '<t:ExtendedFieldURI PropertyTag="0x6639" PropertyType="Integer"/></t:AdditionalProperties></m:FolderShape>'
+        f"<m:FolderIds>{mailbox()}</m:FolderIds></m:GetFolder>"
+    )
+    folder = client.one(asked, BOB).find(f"{M}Folders")[0]
+    assert int(folder.findtext(f"{T}ExtendedProperty/{T}Value")) == number
