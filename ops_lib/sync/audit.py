@@ -76,10 +76,10 @@ def audit(workspace: Workspace, host: Host, account: Account, mailbox: Mailbox) 
         if activity is None:
             remark(link, "fault", "the activity does not exist")
         elif isinstance(found, ItemGone):
-            if is_current(link.origin, link.agreed.when, policy):
+            if is_current(link.origin, link.agreed.when, policy) and not why_not(activity, policy, link):
                 remark(link, "waiting", "the item is gone from Exchange")
             else:
-                equal += 1  # its time is over
+                equal += 1  # it rests, or its time is over
         elif isinstance(found, MailboxError):
             remark(link, "unknown", f"the item could not be read: {found}")
         elif is_gone(activity) and is_current(link.origin, link.agreed.when, policy):

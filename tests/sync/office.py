@@ -116,7 +116,7 @@ class Office(Desk):
         workspace = Workspace(Path(), Settings(database_url="sqlite:///unused.db"), lambda: self.now)
         workspace.database = self.database
         found = audit(workspace, self.host, self.account, self.mailbox())
-        assert found.remarks == []
+        assert found.remarks == [], found.remarks
         with self.database.read() as c:
             assert c.execute(select(t.retries.c.key, t.retries.c.reason)).all() == []
             assert c.execute(select(t.intents.c.stamp).where(t.intents.c.state == "open")).all() == []
