@@ -1,0 +1,231 @@
+"""PowerShell for the customer's administrator: mends exactly the red cells, takes it back, and collects what to check. Pure.
+
+A script runs as often as one likes: it looks before it writes, changes an entry instead of adding a second, and writes down what stood there
+before the change (``$UndoFile``), which the undo script reads. Names are single-quoted; nothing in them is ever run.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+from ops_lib.access import powershell_parts as parts
+from ops_lib.access.rights import Matrix, Need, Right, Row
+from ops_lib.errors import InputError
+from ops_lib.model import Host
+
+GROUP = "syncops accounts"
+"""The group whose members the service account may act for, and the name of the scope made of it."""
+ASSIGNMENT = "syncops impersonation"
+
+_WORDS = {
+    Right.MAILBOX: "no mailbox answers",
+    Right.EWS_ENABLED: "EWS is switched off",
+    Right.IMPERSONATION: "the service account may not act for this user",
+    Right.CALENDAR_READ: "the calendar cannot be read",
+    Right.CALENDAR_WRITE: "the calendar cannot be written to",
+    Right.TASKS_READ: "the tasks cannot be read",
+    Right.TASKS_WRITE: "the tasks cannot be written to",
+    Right.PRIVATE_ITEMS: "private events cannot be seen",
+    Right.SEND_AS: "mail cannot be sent as this user",
+    Right.SEND_ON_BEHALF: "mail cannot be sent on behalf of this user",
+}
+_QUOTES = "'\u2018\u2019\u201a\u201b"
+
+
+def quote(text: str) -> str:
+    """The text as a PowerShell literal in which nothing is run or replaced.
+
+    PowerShell ends such a literal at any of five signs (the typographic ones too), and reads two of the same as one.
+
+    Raises:
+        InputError: the text has a line break or another control character, which no name or address has.
+    """
+    bad = next((each for each in text if unicodedata.category(each) in {"Cc", "Cf", "Zl", "Zp", "Cs"}), None)
+    if bad is not None:
+        raise InputError(
+            f"the name has the control character U+{ord(bad):04X} in it",
+            subject=ascii(text),
+            fix="correct the name in the CRM; it is not written into a script like this",
+        )
+    return "'" + "".join(each * 2 if each in _QUOTES else each for each in text) + "'"
+
+
+def is_online(host: Host) -> bool:
+    """Whether the host is Exchange Online, whose cmdlets differ."""
+    return host.version == "Office 365"
+
+
+def file_bytes(script: str) -> bytes:
+    """The script as a file that Windows PowerShell 5.1 reads rightly: with a byte order mark and its own line ends."""
+    return b"\xef\xbb\xbf" + script.replace("\n", "\r\n").encode("utf-8")
+
+
+# ── mending ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+def mend_script(matrix: Matrix, host: Host, *, private_items: bool = False, enterprise_object_id: str = "") -> str:
+    """The script for exactly the red cells. ``private_items`` takes up the wanted ones too.
+
+    Raises:
+        InputError: the host names no service account (or, in Exchange Online, no application) to give rights to.
+    """
+    rows = [
+        row
+        for row in matrix.rows()
+        if row.is_red or (private_items and row.verdict == "missing" and row.expected is Need.WANTED)
+    ]
+    rows.sort(key=lambda row: (row.user, list(Right).index(row.right)))
+    if not rows:
+        return parts.header(f"{host.name}: nothing to mend", host.version)
+    steps, needed = _steps(rows, host)
+    if needed and "impersonation" not in needed:
+        _require_service(host)
+    return _script(f"{host.name}: gives what is missing", host, steps, needed, enterprise_object_id)
+
+
+def impersonation_script(
+    host: Host, mailboxes: Iterable[str], *, whole_organisation: bool = False, enterprise_object_id: str = ""
+) -> str:
+    """The set-up of acting for others (P1), scoped to the mailboxes; ``whole_organisation`` is the article's own command.
+
+    Exchange Online has withdrawn the role: there the application gets RBAC for Applications, always scoped.
+    """
+    _require_actor(host)
+    if whole_organisation and not is_online(host):
+        return "\n".join(
+            (
+                parts.header(f"{host.name}: lets the service account act for everybody", host.version),
+                parts.settings(quote(host.service_user), quote(GROUP), quote(ASSIGNMENT)),
+                parts.COMMON,
+                parts.EVERYBODY,
+                parts.footer(),
+            )
+        )
+    steps = [f"Step {{ Add-Account {quote(each)} }}" for each in sorted({m.lower() for m in mailboxes})]
+    return _script(
+        f"{host.name}: lets the service account act for its accounts",
+        host,
+        steps,
+        {"impersonation"},
+        enterprise_object_id,
+    )
+
+
+def undo_script(host: Host) -> str:
+    """Takes back what the mending script did, from the file it kept: in reverse order, and only what still stands as it was made."""
+    return "\n".join(
+        (
+            parts.header(f"{host.name}: takes back what the mending script did", host.version),
+            parts.settings(quote(host.service_user), quote(GROUP), quote(ASSIGNMENT)),
+            parts.FIND_FOLDER,
+            parts.UNDO_ONLINE if is_online(host) else parts.UNDO_ON_PREMISES,
+        )
+    )
+
+
+def _script(title: str, host: Host, steps: list[str], needed: set[str], enterprise_object_id: str) -> str:
+    functions = []
+    if "folder" in needed or "private" in needed:
+        functions += [parts.FIND_FOLDER, parts.GRANT_FOLDER]
+    if "private" in needed:
+        functions.append(parts.GRANT_PRIVATE)
+    if "send" in needed:
+        functions.append(parts.SEND_AS_ONLINE if is_online(host) else parts.SEND_AS_ON_PREMISES)
+    if "ews" in needed:
+        functions.append(parts.ENABLE_EWS)
+    if "impersonation" in needed:
+        _require_actor(host)
+        functions.append(parts.GROUP_AND_SCOPE)
+        if is_online(host):
+            functions.append(parts.application(quote(host.client_id), quote(host.name), quote(enterprise_object_id)))
+        else:
+            functions.append(parts.ROLE)
+    return "\n".join(
+        (
+            parts.header(title, host.version),
+            parts.settings(quote(host.service_user), quote(GROUP), quote(ASSIGNMENT)),
+            *([parts.COMMON] if functions else []),
+            *functions,
+            "# ---- what is missing ----",
+            *steps,
+            *([parts.footer()] if functions else []),
+        )
+    )
+
+
+def _steps(rows: list[Row], host: Host) -> tuple[list[str], set[str]]:
+    """One line per thing to do, with its reason as a comment above; and which functions they need."""
+    steps: list[str] = []
+    needed: set[str] = set()
+    done: set[str] = set()
+    without_mailbox = {row.user for row in rows if row.right is Right.MAILBOX}
+    for row in rows:
+        user = quote(row.user)
+        comment = f"# {row.user}: {_WORDS[row.right]}"
+        if row.right is Right.MAILBOX:
+            steps.append(f"{comment}; correct the address in the CRM, no script can mend it")
+            continue
+        if row.user in without_mailbox:
+            continue
+        if row.right is Right.PRIVATE_ITEMS and not is_online(host):
+            steps.append(f"{comment}; no cmdlet gives this here: the user ticks it in Outlook (Delegate Access)")
+            continue
+        part, line = _line(row.right, user, host)
+        needed.add(part)
+        steps.append(comment)
+        if line not in done:
+            done.add(line)
+            steps.append(line)
+    return steps, needed
+
+
+def _line(right: Right, user: str, host: Host) -> tuple[str, str]:
+    if right is Right.EWS_ENABLED:
+        return "ews", f"Step {{ Enable-Ews {user} }}"
+    if right is Right.IMPERSONATION or host.access == "impersonation":
+        return "impersonation", f"Step {{ Add-Account {user} }}"
+    if right in {Right.CALENDAR_READ, Right.CALENDAR_WRITE}:
+        return "folder", f"Step {{ Grant-Folder {user} 'Calendar' }}"
+    if right in {Right.TASKS_READ, Right.TASKS_WRITE}:
+        return "folder", f"Step {{ Grant-Folder {user} 'Tasks' }}"
+    if right is Right.PRIVATE_ITEMS:
+        return "private", f"Step {{ Grant-PrivateItems {user} }}"
+    return "send", f"Step {{ Grant-SendAs {user} }}"
+
+
+def _require_service(host: Host) -> None:
+    if not host.service_user:
+        raise InputError(
+            "the host names no service account to give rights to",
+            subject=host.name,
+            fix="name it: `syncops host edit … --service-user ADDRESS`",
+        )
+
+
+def _require_actor(host: Host) -> None:
+    if not is_online(host):
+        _require_service(host)
+    elif not host.client_id:
+        raise InputError(
+            "the host names no application; Exchange Online lets only applications act for others",
+            subject=host.name,
+            fix="enter the app registration: `syncops host edit … --client-id ID`",
+        )
+
+
+# ── collecting ───────────────────────────────────────────────────────────────────────────────────────────────────────
+def collect_script(host: Host, mailboxes: Iterable[str]) -> str:
+    """Writes down, in one JSON file, everything that the check reads, with what is not there. Changes nothing."""
+    listed = ",\n".join(f"    {quote(each)}" for each in sorted({m.lower() for m in mailboxes}))
+    online = is_online(host)
+    return "\n".join(
+        (
+            parts.header(f"{host.name}: collects permissions; changes nothing", host.version),
+            f"$Service = {quote(host.service_user)}",
+            f"$Application = {quote(host.client_id)}",
+            "$File = 'syncops-rights.json'",
+            f"$Mailboxes = @(\n{listed}\n)" if listed else "$Mailboxes = @()",
+            parts.COLLECT_WITH_APPLICATIONS if online else parts.COLLECT,
+            parts.COLLECT_ONLINE if online else parts.COLLECT_ON_PREMISES,
+            parts.COLLECT_END,
+        )
+    )
