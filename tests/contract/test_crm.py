@@ -116,7 +116,7 @@ def test_a_key_makes_one_activity(world: World) -> None:
 @pytest.mark.req("Y2")
 def test_a_key_makes_one_activity_even_when_two_create_at_once(world: World) -> None:
     """Transactions that create with one key at the same moment all get the same activity."""
-    start = threading.Barrier(4)
+    start = threading.Barrier(4, timeout=30)
     made: list[str] = []
     failures: list[BaseException] = []
 
@@ -311,7 +311,7 @@ def test_what_was_read_before_a_change_is_stale(world: World) -> None:
 def test_of_two_who_read_the_same_one_writes(world: World) -> None:
     """Two transactions that change what they both read: the first does, the second learns that it is stale."""
     made = world.made()
-    start = threading.Barrier(2)
+    start = threading.Barrier(2, timeout=30)
     outcomes: list[str] = []
 
     def write(location: str) -> None:

@@ -82,7 +82,7 @@ def test_two_that_open_at_once_make_the_schema_once(database_url: str) -> None:
     """Eight that open a new database at the same moment all find it ready."""
     databases = [Database(database_url) for _ in range(8)]
     failures: list[BaseException] = []
-    start = threading.Barrier(len(databases))
+    start = threading.Barrier(len(databases), timeout=30)
 
     def upgrade(database: Database) -> None:
         start.wait()
