@@ -108,6 +108,7 @@ class Pair:
                     f"deleted in Outlook, but {_words(edits)} changed in the CRM: the edit wins",
                     before=None,
                     after=crm,
+                    kind=crm.kind,
                     loser=link.agreed,
                 )
             ]

@@ -141,6 +141,22 @@ def test_a_task_ticked_off_while_its_activity_was_deleted_stands_again_as_comple
     assert not office.get(activity).is_deleted
 
 
+@pytest.mark.req("Y3", "C3")
+def test_an_event_made_all_day_in_the_crm_and_deleted_in_outlook_comes_back_as_a_task(office: Office) -> None:
+    """The edit wins, and an all-day activity of the CRM is a task."""
+    activity = office.add("Tour", at(1, 9))
+    office.cycle()
+    office.cycle()
+    ((item_id, _),) = office.outlook.items.items()
+    office.edit(activity, when=days(5, 2))
+    office.outlook.remove(item_id)
+    office.cycle()
+    office.cycle()
+    (item,) = office.outlook.items.values()
+    assert (item.kind, item.when) == ("task", days(5))
+    assert office.get(activity).when == days(5, 2)
+
+
 @pytest.mark.req("Y6", "C6")
 def test_a_copy_does_not_stand_for_what_was_rescheduled(office: Office) -> None:
     """Rescheduled in the CRM while the user copied the event: the copy is the user's own, the new activity gets its own event."""
