@@ -43,6 +43,7 @@ COMMANDS = (
     Command("signin", "signin:signin", "Sign in for an account."),
     Command("banner", "signin:banner", "Who has to sign in, and why."),
     Command("vault", "vault:app", "What the workspace keeps encrypted, and its key."),
+    Command("rights", "rights:app", "Who may do what in whose mailbox, and the script that mends it."),
     Command("sync", "sync:sync", "Keep the accounts in step: one cycle each."),
     Command("status", "sync:status", "How each account stands."),
     Command("retry", "retry:retry", "Try again what failed or was set aside."),
