@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ops_lib.database.engine import Database
 from ops_lib.errors import ItemRefused, MailboxError, ServerBusy, ServerFailed
@@ -46,6 +46,8 @@ class TwoSides(RuleBasedStateMachine):
     """The rules. Whoever runs them says on which database and against which Outlook: `make_office`."""
 
     office: Office
+    steps: int = 0
+    """How many rules were played, in all examples together."""
     lets_occurrences_cross: bool = True
     """Whether the server lets an occurrence move past its neighbours. Exchange refuses that, and the entry is set aside with its reason."""
 
@@ -74,6 +76,10 @@ class TwoSides(RuleBasedStateMachine):
         """The server is Exchange, or one that shows no occurrences, checks no change keys and refuses no sync state."""
         outlook = self.office.outlook
         outlook.expands = outlook.checks_change_keys = outlook.refuses_sync_states = is_microsoft
+
+    @invariant()
+    def counts(self) -> None:
+        type(self).steps += 1
 
     # ── the CRM ──────────────────────────────────────────────────────────────────────────────────────────────────────
     def activity(self, pick: int) -> Activity | None:

@@ -1,11 +1,12 @@
 """Y1 and Y2 as a machine: random edits on both sides, every kind of failure, workers that die; after two quiet cycles both sides are equal.
 
-``SYNCOPS_STEPS=50000`` runs it long, with other examples each time.
+``SYNCOPS_STEPS=50000`` runs it long, with other examples each time; ``-s`` shows how many steps were played in how many seconds.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def test_any_interleaving_ends_in_agreement(database: Database) -> None:
     asked = int(os.environ.get("SYNCOPS_STEPS", "0"))
     steps = asked or STEPS["sqlite" if database.is_sqlite else "postgresql"]
     Machine.TestCase.settings = settings(
-        max_examples=steps // STEPS_PER_EXAMPLE,
+        max_examples=-(-steps // STEPS_PER_EXAMPLE),
         stateful_step_count=STEPS_PER_EXAMPLE,
         deadline=None,
         suppress_health_check=list(HealthCheck),
@@ -42,4 +43,9 @@ def test_any_interleaving_ends_in_agreement(database: Database) -> None:
         print_blob=False,
         phases=(Phase.generate,),  # shrinking takes minutes; the steps that are printed are enough to go by
     )
-    Machine.TestCase().runTest()
+    began = time.monotonic()
+    try:
+        Machine.TestCase().runTest()
+    finally:
+        print(f"{Machine.steps} steps in {time.monotonic() - began:.0f} s")
+    assert Machine.steps >= steps
