@@ -351,7 +351,8 @@ def _show_drift(found: Checked) -> None:
         for each in found.drift
         if each.change != "no longer known"
     ]
-    print_table(("user", f"since {since}", "right", "before", "now"), rows, empty=f"Nothing has changed since {since}.")
+    what = "Nothing that could be seen" if lost_sight else "Nothing"
+    print_table(("user", f"since {since}", "right", "before", "now"), rows, empty=f"{what} has changed since {since}.")
     if lost_sight:
         users = len({each.user for each in lost_sight})
         typer.echo(f"{len(lost_sight)} rights of {users} users were known at {since} and could not be seen now.")
