@@ -183,9 +183,10 @@ class TwoSides(RuleBasedStateMachine):
 
     @rule(pick=PICK)
     def outlook_writes_a_body(self, pick: int) -> None:
-        """Around the block where it is ours, in its place where it is the user's own."""
+        """Around the block where it is ours, in its place where it is the user's own. Not into a double that is still to be removed."""
         item = self.item(pick, Kind.EVENT)
-        if item is not None and item.item_type is ItemType.SINGLE:
+        alike = self.office.calendar().outlook[number_of(item.subject)] if item is not None else []
+        if item is not None and item.item_type is ItemType.SINGLE and len(alike) == 1:
             number, text = number_of(item.subject), f"mine {self.office.keys}"
             self.office.keys += 1
             body = f"{item.body or ''}<p>{text}</p>" if number in self.office.diary.born_in_crm else text
