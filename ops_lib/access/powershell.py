@@ -75,7 +75,7 @@ def mend_script(matrix: Matrix, host: Host, *, private_items: bool = False, ente
     ]
     rows.sort(key=lambda row: (row.user, list(Right).index(row.right)))
     if not rows:
-        return parts.header(f"{host.name}: nothing to mend", host.version)
+        return parts.header(f"{host.name}: nothing to mend", host.version) + "\nWrite-Output 'Nothing to mend.'\n"
     steps, needed = _steps(rows, host)
     if needed and "impersonation" not in needed:
         _require_service(host)
@@ -154,27 +154,27 @@ def _script(title: str, host: Host, steps: list[str], needed: set[str], enterpri
 
 def _steps(rows: list[Row], host: Host) -> tuple[list[str], set[str]]:
     """One line per thing to do, with its reason as a comment above; and which functions they need."""
-    steps: list[str] = []
+    comments: dict[str, list[str]] = {}
     needed: set[str] = set()
-    done: set[str] = set()
     without_mailbox = {row.user for row in rows if row.right is Right.MAILBOX}
+    by_hand: list[str] = []
     for row in rows:
-        user = quote(row.user)
-        comment = f"# {row.user}: {_WORDS[row.right]}"
+        user, what = quote(row.user), _WORDS[row.right]
         if row.right is Right.MAILBOX:
-            steps.append(f"{comment}; correct the address in the CRM, no script can mend it")
+            by_hand.append(f"# {row.user}: {what}; correct the address in the CRM, no script can mend it")
+        elif row.user in without_mailbox:
             continue
-        if row.user in without_mailbox:
-            continue
-        if row.right is Right.PRIVATE_ITEMS and not is_online(host):
-            steps.append(f"{comment}; no cmdlet gives this here: the user ticks it in Outlook (Delegate Access)")
-            continue
-        part, line = _line(row.right, user, host)
-        needed.add(part)
-        steps.append(comment)
-        if line not in done:
-            done.add(line)
-            steps.append(line)
+        elif row.right is Right.PRIVATE_ITEMS and not is_online(host):
+            by_hand.append(
+                f"# {row.user}: {what}; no cmdlet gives this here, the user ticks it in Outlook (Delegate Access)"
+            )
+        else:
+            part, line = _line(row.right, user, host)
+            needed.add(part)
+            comments.setdefault(line, [f"# {row.user}: {what}"]).append(what)
+    steps = by_hand
+    for line, words in comments.items():
+        steps += ["; ".join((words[0], *words[2:])), line]
     return steps, needed
 
 

@@ -57,7 +57,7 @@ class Names:
                 for name in names:
                     self._add(name, address)
                     self._add(name.rsplit("/", 1)[-1], address)
-                if address.lower() in self._service:
+                if self.is_service(address):
                     self._service |= {name.lower() for name in names if name}
 
     def mailbox(self, name: str | None) -> str | None:

@@ -300,6 +300,9 @@ function Get-FolderRow([string]$Mailbox, [string]$Type) {
     }
 }
 
+# Folder permissions show the service account by its display name: this row says whose name that is.
+Add-Row 'Get-Mailbox' $Service '' { Get-Mailbox -Identity $Service | ForEach-Object {
+    @{ PrimarySmtpAddress = [string]$_.PrimarySmtpAddress; Name = [string]$_.Name; DisplayName = [string]$_.DisplayName; SamAccountName = [string]$_.SamAccountName } } }
 Add-Row 'Get-OrganizationConfig' '' '' { Get-OrganizationConfig@@SWITCH@@ | ForEach-Object {
     @{ EwsEnabled = [string]$_.EwsEnabled@@LIST@@ } } }
 foreach ($mailbox in $Mailboxes) {

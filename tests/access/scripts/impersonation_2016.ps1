@@ -1,0 +1,57 @@
+# Main Street: lets the service account act for its accounts
+# Run in the Exchange Management Shell of Exchange 2016 (out of support since October 2025)
+
+$Service = 'svc@example.test'
+$Group = 'syncops accounts'
+$Assignment = 'syncops impersonation'
+# What was there before each change is kept in this file; the undo script reads it.
+$UndoFile = 'syncops-undo.csv'
+$ErrorActionPreference = 'Stop'
+
+$script:Failed = 0
+
+# Runs one step; a failure is said and does not stop the others.
+function Step([scriptblock]$Do) {
+    try { & $Do } catch { Write-Warning $_; $script:Failed += 1 }
+}
+
+# Keeps what stands before a change, before the change is made.
+function Save-Before([string]$Step, [string]$Mailbox, [string]$What, [string]$Before) {
+    $row = [pscustomobject]@{ Step = $Step; Mailbox = $Mailbox; What = $What; Before = $Before }
+    $row | Export-Csv -Path $UndoFile -Append -NoTypeInformation -Encoding UTF8
+}
+
+# A group holds the accounts, a scope is made of the group: the service account may act for its direct members only.
+if ($null -eq (Get-DistributionGroup -Identity $Group -ErrorAction SilentlyContinue)) {
+    Save-Before 'group' '' $Group ''
+    New-DistributionGroup -Name $Group -Type Security | Out-Null
+}
+$members = (Get-DistributionGroup -Identity $Group).DistinguishedName
+$filter = "MemberOfGroup -eq '" + $members.Replace("'", "''") + "'"
+$scope = Get-ManagementScope -Identity $Group -ErrorAction SilentlyContinue
+if ($null -eq $scope) {
+    Save-Before 'scope' '' $Group ''
+    New-ManagementScope -Name $Group -RecipientRestrictionFilter $filter | Out-Null
+}
+
+# Makes a mailbox one of those that the service account may act for.
+function Add-Account([string]$Mailbox) {
+    $address = (Get-Mailbox -Identity $Mailbox).PrimarySmtpAddress
+    $there = Get-DistributionGroupMember -Identity $Group -ResultSize Unlimited |
+        Where-Object { $_.PrimarySmtpAddress -eq $address }
+    if ($null -ne $there) { return }
+    Save-Before 'member' $Mailbox $Group ''
+    Add-DistributionGroupMember -Identity $Group -Member $Mailbox -BypassSecurityGroupManagerCheck
+}
+
+# The role, restricted to the scope. Without -CustomRecipientWriteScope it would reach every mailbox.
+if ($null -eq (Get-ManagementRoleAssignment -Identity $Assignment -ErrorAction SilentlyContinue)) {
+    Save-Before 'assignment' '' $Assignment ''
+    New-ManagementRoleAssignment -Name $Assignment -Role ApplicationImpersonation -User $Service -CustomRecipientWriteScope $Group | Out-Null
+}
+
+# ---- what is missing ----
+Step { Add-Account 'anna@example.test' }
+Step { Add-Account 'bob@example.test' }
+Step { Add-Account 'o''brien@example.test' }
+if ($script:Failed -gt 0) { Write-Warning ([string]$script:Failed + ' steps failed; the others are done. Run it again when mended.') }
