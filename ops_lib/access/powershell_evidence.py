@@ -140,7 +140,9 @@ class _Reader:
             value = output.parameters.get(parameter)
             if value:
                 return self.names.mailbox(value.split(":\\")[0])
-        return None
+        # Such an output often names no mailbox at all; who saved it under the mailbox's address has said it.
+        named = [each for each in self.mailboxes if each in output.source.lower()]
+        return named[0] if len(named) == 1 else None
 
     def _asked_for_service(self, output: Output) -> bool:
         return any(
