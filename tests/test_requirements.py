@@ -10,10 +10,49 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 SPECIFICATION = REPOSITORY.parent / "shared" / "spec" / "REQUIREMENTS.md"
 
-RESOLVED = (
-    "H1 H2 H3 H4 H5 H6 A1 A2 A3 A4 A5 A6 A7 A8 A9 A10 C1 C2 C3 C4 C5 C6 C7 C8 C9 "
-    "O1 O2 O3 O4 O5 O6 O7 O8 Y1 Y2 Y3 Y4 Y5 Y6 Y7 Y8"
-).split()
+RESOLVED = [
+    "H1",
+    "H2",
+    "H3",
+    "H4",
+    "H5",
+    "H6",
+    "A1",
+    "A2",
+    "A3",
+    "A4",
+    "A5",
+    "A6",
+    "A7",
+    "A8",
+    "A9",
+    "A10",
+    "C1",
+    "C2",
+    "C3",
+    "C4",
+    "C5",
+    "C6",
+    "C7",
+    "C8",
+    "C9",
+    "O1",
+    "O2",
+    "O3",
+    "O4",
+    "O5",
+    "O6",
+    "O7",
+    "O8",
+    "Y1",
+    "Y2",
+    "Y3",
+    "Y4",
+    "Y5",
+    "Y6",
+    "Y7",
+    "Y8",
+]
 
 
 def proven() -> dict[str, list[str]]:
