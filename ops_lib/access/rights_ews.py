@@ -1,6 +1,6 @@
 """What a host's accounts may do, seen over EWS: for each mailbox what each right comes to, with the request and the code that say so.
 
-Nothing is written by what is here; `sending_rights` asks about sending. A mailbox costs one request where the service account acts as its
+Nothing is written by what is here; `rights_sending` tries what sending needs. A mailbox costs one request where the service account acts as its
 user, two to four where it is a delegate. A server that is away is asked once, not once a mailbox.
 
 **Source** rows P4 and P5 of the requirements; ``ops_lib/mailbox/ews/folder_rights.py`` for how rights are read.
@@ -9,7 +9,7 @@ user, two to four where it is a delegate. A server that is away is asked once, n
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -57,6 +57,18 @@ class Collected:
     observations: tuple[Observation, ...]
     requests: int
     halted: OpsError | None = None
+
+    @property
+    def opened(self) -> frozenset[str]:
+        """The mailboxes that answered."""
+        return frozenset(
+            each.user for each in self.observations if each.right is Right.MAILBOX and each.holds is Holds.YES
+        )
+
+    def with_told(self, told: Mapping[tuple[str, Right], Observation], requests: int) -> Collected:
+        """The same with what was found out by further ``requests`` in its place."""
+        seen = tuple(told.get((each.user, each.right), each) for each in self.observations)
+        return replace(self, observations=seen, requests=self.requests + requests)
 
 
 @dataclass(slots=True)
@@ -376,7 +388,7 @@ class _Looking:
                 self.seen.say(right, Holds.YES, _OWN, evidence)
             return
         self._impersonation_of_a_delegate()
-        why = "a delegate's right to send was not tried"
+        why = "EWS shows a delegate's right to send only by trying, which was not done"
         for right in (Right.SEND_AS, Right.SEND_ON_BEHALF):
             self.seen.say(right, Holds.UNKNOWN, "could not be seen", "", why)
 
@@ -395,15 +407,6 @@ class _Looking:
                 self.seen.say(Right.IMPERSONATION, Holds.UNKNOWN, "could not be seen", evidence, _said(error))
             return
         self.seen.say(Right.IMPERSONATION, Holds.YES, "may act for this user", self._evidence("NoError", asked))
-
-
-def with_sending(
-    observations: Iterable[Observation], told: Mapping[tuple[str, Right], Observation]
-) -> tuple[Observation, ...]:
-    """The observations with those about sending in the place of what was not tried."""
-    return tuple(
-        told.get((each.user, each.right), each) if each.holds is Holds.UNKNOWN else each for each in observations
-    )
 
 
 def _is_of_the_server(error: OpsError) -> bool:

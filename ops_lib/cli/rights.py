@@ -66,6 +66,13 @@ def check(
     ews: Annotated[
         bool, typer.Option("--ews/--no-ews", help="Ask the server itself; without, judge files only.")
     ] = True,
+    try_sending: Annotated[
+        bool,
+        typer.Option(
+            "--try-sending/--no-try-sending",
+            help="Find out a delegate's Send As by a message that is submitted for next year and removed at once.",
+        ),
+    ] = True,
     threads: Annotated[int, typer.Option(min=1, max=64, help="How many mailboxes at a time.")] = 4,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,7 +85,7 @@ def check(
     with open_workspace() as workspace:
         accounts = chosen_accounts(workspace, account, host)
         found = [
-            _checked(workspace, each, mine, from_csv or [], ews=ews, threads=threads)
+            _checked(workspace, each, mine, from_csv or [], ews=ews, sends=try_sending, threads=threads)
             for each, mine in _by_host(workspace, accounts)
         ]
         if as_json:
@@ -165,11 +172,17 @@ def _by_host(workspace: Workspace, accounts: Sequence[Account]) -> list[tuple[Ho
 
 
 def _checked(
-    workspace: Workspace, host: Host, accounts: Sequence[Account], files: Sequence[Path], *, ews: bool, threads: int
+    workspace: Workspace,
+    host: Host,
+    accounts: Sequence[Account],
+    files: Sequence[Path],
+    *,
+    ews: bool,
+    sends: bool,
+    threads: int,
 ) -> Checked:
     from ops_lib.access.accounts import Accounts
     from ops_lib.access.rights import Matrix, Source, judge
-    from ops_lib.access.rights_ews import collect
     from ops_lib.access.rights_store import RightsChecks
 
     cells: list[Cell] = []
@@ -181,18 +194,8 @@ def _checked(
         sources.append("powershell")
     collected = None
     if ews:
-        access = workspace.access
-        with _progress(host, len(accounts)) as progress:
-            collected = collect(
-                host,
-                accounts,
-                secret=access.secrets,
-                sign_ins=access,
-                clock=workspace.now,
-                threads=min(threads, len(accounts)),
-                timeout_seconds=workspace.settings.request_timeout_seconds,
-                progress=progress,
-            )
+        collected, more = _over_ews(workspace, host, accounts, sends=sends, threads=threads)
+        notes += more
         cells += judge(host, accounts, collected.observations, "ews")
         sources.append("ews")
     matrix = Matrix(host=host.name, access=host.access, service_user=host.service_user, cells=tuple(cells))
@@ -202,6 +205,34 @@ def _checked(
         last = checks.last(host)
         found = checks.keep(host, matrix, workspace.now(), all_users=everybody, sources=sources)
     return Checked(host, matrix, collected, last.checked_at if last else None, found, tuple(notes))
+
+
+def _over_ews(
+    workspace: Workspace, host: Host, accounts: Sequence[Account], *, sends: bool, threads: int
+) -> tuple[Collected, list[str]]:
+    """What the server shows, and what a person should know of how it was found out."""
+    from ops_lib.access.rights_ews import collect
+    from ops_lib.access.rights_sending import to_try, try_sending
+
+    access, seconds = workspace.access, workspace.settings.request_timeout_seconds
+    with _progress(host, len(accounts)) as progress:
+        collected = collect(
+            host,
+            accounts,
+            secret=access.secrets,
+            sign_ins=access,
+            clock=workspace.now,
+            threads=min(threads, len(accounts)),
+            timeout_seconds=seconds,
+            progress=progress,
+        )
+    tried = to_try(host, accounts, collected.opened) if sends and collected.halted is None else []
+    if not tried:
+        return collected, []
+    told, requests, notes = try_sending(
+        host, tried, secret=access.secrets, sign_ins=access, clock=workspace.now, timeout_seconds=seconds
+    )
+    return collected.with_told(told, requests), notes
 
 
 def _from_files(host: Host, accounts: Sequence[Account], files: Sequence[Path]) -> tuple[list[Cell], list[str]]:

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ops_lib.errors import InputError, OpsError
+from ops_lib.sandbox import post
 from ops_lib.sandbox.attempts import Attempts
 from ops_lib.sandbox.autodiscover import Whereabouts
 from ops_lib.sandbox.clock import Clock
@@ -138,6 +139,8 @@ def routes(sandbox: Controlled) -> list[Route]:
         return JSONResponse({"error": f"no rule has the id {rule_id}", "fix": "GET /faults lists them."}, 404)
 
     async def outbox(_: Request) -> Response:
+        with sandbox.organisation.lock:
+            post.release(sandbox.organisation)
         return JSONResponse([_plain(sent.document()) for sent in sandbox.organisation.outbox])
 
     async def clock(_: Request) -> Response:

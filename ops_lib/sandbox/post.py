@@ -71,6 +71,29 @@ class Letter:
         return list({one.address.lower(): one for one in people}.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that was sent with PidTagDeferredSendTime: it lies in its folder until then."""
+
+    due: datetime
+    item: Item
+    by: str
+    copy_in: Folder | None
+
+
+def release(organisation: Organisation) -> None:
+    """Send what waited until now. What was removed meanwhile is not sent."""
+    now = organisation.now()
+    due = [one for one in organisation.waiting if one.due <= now]
+    organisation.waiting = [one for one in organisation.waiting if one.due > now]
+    for one in due:
+        mailbox = one.item.mailbox
+        if mailbox.items.get(one.item.number) is one.item:
+            letter = Letter("Message", mailbox, dict(one.item.values), one.item.extended, one.item.attachments)
+            mailbox.remove_item(one.item)
+            send(organisation, letter, by=one.by, copy_in=one.copy_in)
+
+
 def recipients_of(values: Values) -> list[Person]:
     """Everybody a message names as a recipient."""
     return [one for uri in RECIPIENTS for one in values.get(uri) or ()]

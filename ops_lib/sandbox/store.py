@@ -19,7 +19,7 @@ from ops_lib.errors import InputError, NotThere
 from . import events, rights, series
 from .items import Attachment, Extended, Item, Override, Values, element_of
 from .mailboxes import Folder, Mailbox
-from .post import Outgoing
+from .post import Outgoing, Waiting
 from .values import Person
 
 
@@ -51,6 +51,7 @@ class Organisation:
         self.life = secrets.token_hex(8)  # no sync state outlives the organisation that gave it
         self.sent: list[Outgoing] = []  # everything that was sent, with everybody it went to
         self.outbox: list[Outgoing] = []  # what of it left the organisation, with the recipients outside
+        self.waiting: list[Waiting] = []  # what was sent and goes later, unless it is removed before
         self._mailboxes: dict[str, Mailbox] = {}
         self._by_guid: dict[str, Mailbox] = {}
         self._aliases: dict[str, str] = {}

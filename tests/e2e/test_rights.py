@@ -161,6 +161,28 @@ def test_every_defect_among_200_mailboxes_is_found_and_no_other(
     assert not sandbox.organisation.sent
 
 
+@pytest.mark.req("P4", "P5")
+def test_who_may_not_send_as_200_users_is_found_without_a_message(office: CommandLine, sandbox: Sandbox) -> None:
+    """Of 200 users in whose name a delegate sends, those who did not allow it, or only on behalf, are red; nobody gets mail, nothing is left."""
+    granted(sandbox, "delegate")
+    refused, on_behalf = DAMAGED[::2], DAMAGED[1::2]
+    for address in ADDRESSES:
+        if address not in refused:
+            sandbox.organisation.grant_sending(address, SERVICE, "SendOnBehalf" if address in on_behalf else "SendAs")
+    enter(office.workspace, sandbox, ADDRESSES, access="delegate")
+    (host,) = office("rights", "check", "--json", exit_code=1).json["hosts"]
+    assert by_verdict(host, "red") == {address: {"send_as"} for address in DAMAGED}
+    assert {row["user"] for row in host["matrix"] if row["right"] == "send_as" and row["verdict"] == "ok"} == {
+        *ADDRESSES
+    } - {*DAMAGED}
+    assert sandbox.requests.total() == host["requests"] <= 3 * COUNT
+    assert sandbox.organisation.sent == []
+    assert not any(mailbox.items for mailbox in sandbox.organisation.mailboxes)
+    before = sandbox.requests.total("SendItem")
+    office("rights", "check", "--no-try-sending", exit_code=1)
+    assert sandbox.requests.total("SendItem") == before
+
+
 @pytest.mark.req("P6")
 def test_what_changed_since_the_last_check_is_told(office: CommandLine, sandbox: Sandbox) -> None:
     """A right that was lost, one that was gained, and a user who was added since are named on the next check."""

@@ -12,7 +12,7 @@ is a module of operations each, and rows in the table.
 
 from __future__ import annotations
 
-from ops_lib.sandbox import ids
+from ops_lib.sandbox import ids, post
 from ops_lib.sandbox.operations import EWS_OPERATIONS
 from ops_lib.sandbox.store import Organisation
 
@@ -93,6 +93,8 @@ class EwsFace:
     def answer(self, request: SoapRequest, caller: Caller) -> Reply:
         """Do what the request asks, as this caller, and say how it went."""
         with self.organisation.lock:
+            if self.organisation.waiting:
+                post.release(self.organisation)
             try:
                 session = Session(self.organisation, caller, request, self.manners)
                 messages = OPERATIONS[request.operation](session)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import post
-from ..items import Values
+from ..items import Extended, ExtendedName, Item, Values
 from ..mailboxes import Folder, Mailbox
 from ..values import Person
 from .drafts import Draft
@@ -16,6 +16,9 @@ from .session import Session
 from .shapes import ID_ONLY, render
 from .views import View
 from .xml import M
+
+#: PidTagDeferredSendTime. **Source** MS-OXOMSG 2.2.3.4
+_DEFERRED = ExtendedName("SystemTime", tag=0x3FEF)
 
 
 def create_message(draft: Draft, folder: Folder, disposition: str, session: Session) -> str:
@@ -34,6 +37,13 @@ def create_message(draft: Draft, folder: Folder, disposition: str, session: Sess
         if disposition == "SendAndSaveCopy":
             _saved(draft, folder.mailbox.folder("drafts"), session)
         raise
+    if _waits(draft.extended, session):
+        drafts = _home(session, draft.values).folder("drafts")
+        item = session.organisation.add_item(
+            drafts, draft.element, draft.values, draft.extended, by=session.user, attachments=draft.attachments
+        )
+        _wait(item, draft.values, session, folder if disposition == "SendAndSaveCopy" else None)
+        return success("CreateItem", "<m:Items/>")
     letter = post.Letter("Message", _home(session, draft.values), draft.values, draft.extended, draft.attachments)
     post.send(
         session.organisation, letter, by=session.user, copy_in=folder if disposition == "SendAndSaveCopy" else None
@@ -47,6 +57,19 @@ def _saved(draft: Draft, folder: Folder, session: Session) -> str:
         folder, draft.element, values, draft.extended, by=session.user, attachments=draft.attachments
     )
     return success("CreateItem", f"<m:Items>{render(View(item, session), ID_ONLY)}</m:Items>")
+
+
+def _waits(extended: Extended, session: Session) -> bool:
+    """Whether the message is to be sent later than now."""
+    due = extended.get(_DEFERRED)
+    return due is not None and due > session.organisation.now()
+
+
+def _wait(item: Item, signed: Values, session: Session, copy_in: Folder | None) -> None:
+    """Keep the message where it is, signed and submitted, until its time."""
+    item.values.update({**signed, "item:IsSubmitted": True})
+    item.mailbox.touch_item(item, session.user, ["message:From", "message:Sender", "item:IsSubmitted"])
+    session.organisation.waiting.append(post.Waiting(item.extended[_DEFERRED], item, session.user, copy_in))
 
 
 def _home(session: Session, values: Values) -> Mailbox:
@@ -101,6 +124,9 @@ def send_item(session: Session) -> str:
             folder = session.folder(place[0], missing="ErrorFolderNotFound")
         values = dict(item.values)
         _sign(values, session)
+        if _waits(item.extended, session):
+            _wait(item, values, session, folder if saving else None)
+            return success("SendItem")
         letter = post.Letter("Message", item.mailbox, values, item.extended, item.attachments)
         item.mailbox.remove_item(item)
         post.send(session.organisation, letter, by=session.user, copy_in=folder if saving else None)
