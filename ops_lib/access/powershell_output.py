@@ -151,6 +151,8 @@ def _record(values: Mapping[str, str], line: int, text: str, cut: frozenset[str]
 
 
 def _looks_cut(value: str) -> bool:
+    if value.startswith("{") and not value.endswith("}"):
+        return True
     return "…" in value or "..." in value or value.endswith("..") or bool(_TYPE_NAME.match(value))
 
 
@@ -223,6 +225,8 @@ def _asked(record: Record) -> dict[str, str]:
 def _from_json(text: str, name: str) -> tuple[Output, ...]:
     try:
         found = json.loads(text)
+    except RecursionError:
+        raise InputError("the JSON is nested without end", subject=name, fix="give what a cmdlet wrote") from None
     except json.JSONDecodeError as error:
         raise InputError(
             f"the JSON breaks off or is broken at line {error.lineno}, column {error.colno} ({error.msg})",
@@ -281,14 +285,19 @@ def _from_csv(text: str, name: str) -> tuple[Output, ...]:
     body = text[text.index(header) :] if header else ""
     skipped = text[: len(text) - len(body)].count("\n")
     reader = csv.reader(io.StringIO(body), delimiter=separator or ",")
-    columns = [each.strip() for each in next(reader, [])]
-    if not columns:
+    try:
+        rows = [(reader.line_num + skipped, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise InputError(
+            f"the CSV is broken ({error})",
+            subject=f"{name}, line {reader.line_num + skipped}",
+            fix="give the file as Export-Csv wrote it",
+        ) from None
+    if not rows:
         raise InputError("there is no row of column names", subject=name, fix="give the file as Export-Csv wrote it")
+    columns = [each.strip() for each in rows[0][1]]
     records = []
-    for row in reader:
-        if not any(cell.strip() for cell in row):
-            continue
-        line = reader.line_num + skipped
+    for line, row in rows[1:]:
         if len(row) != len(columns):
             raise InputError(
                 f"the row has {len(row)} columns, the header {len(columns)}",

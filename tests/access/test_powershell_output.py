@@ -155,6 +155,7 @@ CUT = {
             "Calendar   svc@e… {Editor}",
         )
     ),
+    "the list of rights, by the end of the copy": table("{CreateItems, ReadItems, FolderVisible").rstrip(),
     "rows that do not fit": f"{ASKED}\n\nFolderName User\nAccessRights\n---------- ----\n------------\nCalendar   svc\n{{Editor}}\nmore\n",
 }
 
@@ -166,6 +167,19 @@ def test_what_was_cut_is_unknown_and_never_ok(what: str) -> None:
     evidence = seen(CUT[what])
     for right in (Right.CALENDAR_READ, Right.CALENDAR_WRITE):
         assert holds(evidence, ANNA, right) == "unknown"
+
+
+@pytest.mark.parametrize("form", ["a table", "a list", "csv", "one JSON object"])
+def test_a_copy_that_ends_too_early_is_never_ok(form: str) -> None:
+    """Whatever sign a copy ends at before the level is whole, nothing is ok; nothing but an input error is raised."""
+    text = FORMS[form]
+    assert isinstance(text, str)
+    for end in range(text.index("Editor") + len("Editor")):
+        try:
+            evidence = seen(text[:end])
+        except InputError:
+            continue
+        assert holds(evidence, ANNA, Right.CALENDAR_WRITE) != "ok", text[:end]
 
 
 @pytest.mark.parametrize(
@@ -457,6 +471,8 @@ def test_ews_needs_the_mailbox_and_the_organisation(texts: tuple[str, ...], vers
         ("Mailbox;FolderName;User;AccessRights\na;b\n", "line 2"),
         ('{"Cmdlet": "Get-Date", "Day": 1}', "Get-Date is no cmdlet"),
         ("EwsEnabled : True\n", "cannot be told what this is"),
+        ("[" * 200_000, "nested without end"),
+        ('Mailbox;FolderName;User;AccessRights\n"' + "a" * 200_000, "the CSV is broken"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_mend(text: str, says: str) -> None:
