@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,9 +18,11 @@ from ops_lib.errors import InputError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from ops_lib.access.powershell_evidence import Evidence
     from ops_lib.access.powershell_output import Output
     from ops_lib.access.rights import Cell, Drift, Matrix, Row
     from ops_lib.access.rights_ews import Collected, Progress
+    from ops_lib.access.rights_findings import Finding
     from ops_lib.model import Account, Host
     from ops_lib.workspace import Workspace
 
@@ -43,6 +45,7 @@ class Checked:
     collected: Collected | None
     previous: datetime | None
     drift: tuple[Drift, ...] | None
+    findings: tuple[Finding, ...]
     notes: tuple[str, ...]
 
     @property
@@ -183,14 +186,16 @@ def _checked(
 ) -> Checked:
     from ops_lib.access.accounts import Accounts
     from ops_lib.access.rights import Matrix, Source, judge
+    from ops_lib.access.rights_findings import findings
     from ops_lib.access.rights_store import RightsChecks
 
     cells: list[Cell] = []
     sources: list[Source] = []
     notes: list[str] = []
-    if files:
-        said, notes = _from_files(host, accounts, files)
-        cells += said
+    evidence = _from_files(host, accounts, files) if files else None
+    if evidence is not None:
+        notes += evidence.notes
+        cells += judge(host, accounts, evidence.observations, "powershell")
         sources.append("powershell")
     collected = None
     if ews:
@@ -204,7 +209,15 @@ def _checked(
         checks = RightsChecks(connection)
         last = checks.last(host)
         found = checks.keep(host, matrix, workspace.now(), all_users=everybody, sources=sources)
-    return Checked(host, matrix, collected, last.checked_at if last else None, found, tuple(notes))
+    return Checked(
+        host,
+        matrix,
+        collected,
+        last.checked_at if last else None,
+        found,
+        findings(host, matrix, evidence, workspace.now().date()),
+        tuple(notes),
+    )
 
 
 def _over_ews(
@@ -235,11 +248,10 @@ def _over_ews(
     return collected.with_told(told, requests), notes
 
 
-def _from_files(host: Host, accounts: Sequence[Account], files: Sequence[Path]) -> tuple[list[Cell], list[str]]:
-    """The cells that the cmdlets' output shows. **Raises** `InputError` for a file that cannot be read."""
+def _from_files(host: Host, accounts: Sequence[Account], files: Sequence[Path]) -> Evidence:
+    """What the cmdlets' output proves. **Raises** `InputError` for a file that cannot be read."""
     from ops_lib.access.powershell_evidence import observe
     from ops_lib.access.powershell_output import read_output
-    from ops_lib.access.rights import judge
 
     outputs: list[Output] = []
     for file in files:
@@ -250,8 +262,7 @@ def _from_files(host: Host, accounts: Sequence[Account], files: Sequence[Path]) 
                 f"cannot be read ({error.strerror})", subject=str(file), fix="name a file that is there."
             ) from None
         outputs += read_output(content, file.name)
-    evidence = observe(outputs, host, accounts)
-    return list(judge(host, accounts, evidence.observations, "powershell")), evidence.notes
+    return observe(outputs, host, accounts)
 
 
 @contextmanager
@@ -313,6 +324,7 @@ def _document(found: Checked, now: datetime) -> dict[str, Any]:
             }
             for each in found.drift
         ],
+        "findings": [asdict(each) for each in found.findings],
         "notes": list(found.notes),
     }
 
@@ -349,6 +361,13 @@ def _show(found: Checked) -> None:
         if row.disagreement:
             typer.echo(f"{row.user}, {row.right.value}: the sources disagree: {row.disagreement}")
     _show_drift(found)
+    said = [
+        (each.verdict, each.subject, each.observed, each.cause, each.next_step)
+        for each in found.findings
+        if each.verdict != "ok" and each.check != "more_than_needed"  # that is in the table above already
+    ]
+    if said:
+        print_table(("verdict", "about", "what was seen", "cause", "next step"), said, empty="")
     for note in found.notes:
         say(f"note: {note}")
     if red:
