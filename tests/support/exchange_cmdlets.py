@@ -339,7 +339,7 @@ class Organization:
         self.writes.append(f"assignment {given['name']} {given['role']} {scope}")
         return [{"Name": given["name"]}]
 
-    def _reaches(self, assignment: dict[str, str], address: str) -> bool:
+    def reaches(self, assignment: dict[str, str], address: str) -> bool:
         """Whether the assignment's scope holds the mailbox: that of a group's members, or none at all."""
         if not assignment["scope"]:
             return True
@@ -366,7 +366,7 @@ class Organization:
                 "RoleAssignmentDelegationType": "Regular",
             }
             for name, each in self.assignments.items()
-            if each["role"] == given["role"] and self._reaches(each, address)
+            if each["role"] == given["role"] and self.reaches(each, address)
         ]
 
     def _test_application(self, given: dict[str, Any]) -> list[Any]:
@@ -376,7 +376,7 @@ class Organization:
                 "RoleName": each["role"],
                 "AllowedResourceScope": each["scope"] or "Organization",
                 "ScopeType": "CustomRecipientScope" if each["scope"] else "Organization",
-                "InScope": str(self._reaches(each, address)),
+                "InScope": str(self.reaches(each, address)),
             }
             for each in self.assignments.values()
             if self.applications.get(each["who"]) == given["identity"]
