@@ -7,6 +7,7 @@
     ├── StaleWrite              what was to be changed has changed since it was read
     ├── LeaseHeld               another worker is at this account
     ├── TooManyDeletions        the brake: a cycle would delete more than it may unasked
+    ├── Defect                  a fault of ours, where others must not suffer from it
     ├── SandboxError            the sandbox was asked for something it cannot do
     └── MailboxError            a mail server, or what stands before it, did not do what was asked
         ├── Unreachable             no name, no connection, no TLS
@@ -73,6 +74,10 @@ class LeaseHeld(OpsError):
 
 class TooManyDeletions(OpsError):
     """A cycle would delete more than it may without being asked."""
+
+
+class Defect(OpsError):
+    """A fault of ours that nobody foresaw, told by its class and place: what it was about may be nobody's to read."""
 
 
 class SandboxError(OpsError):

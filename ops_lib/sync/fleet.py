@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
+from traceback import extract_tb
 
 from sqlalchemy import Connection
 
 from ops_lib.access.hosts import Hosts
 from ops_lib.diagnosis.statuses import MEANINGS, NOT_ENABLED, NOT_SYNCING, SYNCING, UNATTEMPTED, is_permanent, status_of
-from ops_lib.errors import LeaseHeld, MailboxError, OpsError, SignInRefused, TooManyDeletions
+from ops_lib.errors import Defect, LeaseHeld, MailboxError, OpsError, SignInRefused, TooManyDeletions
 from ops_lib.mailbox import Mailbox
 from ops_lib.model import Account, Host
 from ops_lib.sync.cycle import Cycle, CycleResult, Options
@@ -75,29 +77,39 @@ class Fleet:
         if not options.dry_run:
             with self._database.begin() as connection:
                 run_id = Ledger(connection).begin_run("sync", self._workspace.now())
+        is_well = False
 
         def one(account: Account) -> CycleResult:
             result = self._one(account, options, run_id)
             progress(result)
             return result
 
-        if threads <= 1:
-            results = [one(account) for account in accounts]
-        else:
-            with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="cycle") as pool:
-                results = list(pool.map(one, accounts))
-        run = RunResult(run_id, results)
-        if run_id is not None:
-            with self._database.begin() as connection:
-                Ledger(connection).end_run(run_id, self._workspace.now(), "ok" if run.all_well else "failed")
-        return run
+        try:
+            if threads <= 1:
+                results = [one(account) for account in accounts]
+            else:
+                with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="cycle") as pool:
+                    results = list(pool.map(one, accounts))
+            run = RunResult(run_id, results)
+            is_well = run.all_well
+            return run
+        finally:  # also of a run that somebody stopped: it is not running any more
+            if run_id is not None:
+                with self._database.begin() as connection:
+                    Ledger(connection).end_run(run_id, self._workspace.now(), "ok" if is_well else "failed")
 
     def _one(self, account: Account, options: Options, run_id: int | None) -> CycleResult:
         now, began = self._workspace.now(), time.monotonic()
-        result = self._attempt(account, options, now)
+        try:
+            result = self._attempt(account, options, now)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is this account's and no other's
+            result = CycleResult(account=account, outcome="failed", error=_told(error, account))
         result.seconds = time.monotonic() - began
         if run_id is not None and result.outcome != "busy":
-            self._record(run_id, result, now)
+            try:
+                self._record(run_id, result, now)
+            except Exception as error:  # noqa: BLE001  what is not recorded is not well
+                result.outcome, result.error = "failed", _told(error, account)
         return result
 
     def _attempt(self, account: Account, options: Options, now: datetime) -> CycleResult:
@@ -144,6 +156,8 @@ class Fleet:
                 self._refused[credential] = error
                 self._workspace.access.note(host, account, error)
             result = CycleResult(account=account, outcome="failed", error=error)
+        except Exception as error:  # noqa: BLE001  as above; its requests are counted
+            result = CycleResult(account=account, outcome="failed", error=_told(error, account))
         finally:
             with suppress(OpsError), self._database.begin() as connection:
                 Leases(connection).release(account.account_id, worker)
@@ -184,6 +198,19 @@ def _hold(connection: Connection, account: Account, worker: str) -> None:
     """Hold on to the lease for as long as this transaction lasts; whoever lost it writes nothing more, not even what it had done last."""
     if not Leases(connection).keep(account.account_id, worker, LEASE_SECONDS):
         raise LeaseHeld("another worker took the account over", subject=account.mailbox)
+
+
+def _told(error: Exception, account: Account) -> OpsError:
+    """An exception as the account's error. One that nobody foresaw is told by its class and place alone: its words may hold what people wrote."""
+    if isinstance(error, OpsError):
+        return error
+    places = [frame for frame in extract_tb(error.__traceback__) if "ops_lib" in Path(frame.filename).parts]
+    place = f" in {Path(places[-1].filename).name}, line {places[-1].lineno}" if places else ""
+    return Defect(
+        f"the cycle ended in {type(error).__name__}{place}, a fault of syncops",
+        subject=account.mailbox,
+        fix="report it with these words; the next cycle tries again, and nothing is made twice.",
+    )
 
 
 def _credential(host: Host, account: Account) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import delete, event, insert, select, update
 
 from ops_lib.database import tables as t
-from ops_lib.errors import OpsError
+from ops_lib.errors import Defect, OpsError
 from ops_lib.mailbox import Mailbox
 from ops_lib.model import Account
 from ops_lib.sync.audit import audit
@@ -67,7 +67,7 @@ class Office(Desk):
         return MemoryMailbox(self.outlook, step=life.step)
 
     def work(self, life: Life = FOREVER, **options: Any) -> CycleResult | None:
-        """One cycle by a worker. None: it was killed on the way. What is no `OpsError` is raised: that would be a traceback."""
+        """One cycle by a worker. None: it was killed on the way. What is no `OpsError` is raised: that is a fault of ours."""
         workspace = Workspace(Path(), Settings(database_url="sqlite:///unused.db"), lambda: self.now)
         workspace.database = MortalDatabase(self.database, life)  # type: ignore[assignment]
         try:
@@ -78,6 +78,8 @@ class Office(Desk):
             return None
         except OpsError:  # the database itself
             return None
+        if isinstance(result.error, Defect):
+            raise result.error
         return result
 
     def cycle(self, **options: Any) -> CycleResult:

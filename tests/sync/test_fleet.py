@@ -3,21 +3,24 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
 
 from ops_lib.database import tables as t
 from ops_lib.database.engine import Database
-from ops_lib.errors import AccessRefused, MailboxError, ServerFailed, SignInRefused, TooManyDeletions
-from ops_lib.model import Account
+from ops_lib.errors import AccessRefused, Defect, MailboxError, ServerFailed, SignInRefused, TooManyDeletions
+from ops_lib.model import Account, Host
 from ops_lib.sync.cycle import CycleResult, Options
 from ops_lib.sync.fleet import Fleet, next_status
 from ops_lib.sync.leases import Leases, is_dead, this_worker
 from ops_lib.sync.ledger import Ledger, Outcome
 from ops_lib.workspace import Workspace
 from tests.support.memory_mailbox import MemoryMailbox
+from tests.support.memory_outlook import Outlook
 from tests.sync.desk import NOW, Desk, at
 
 
@@ -133,6 +136,73 @@ def test_one_failing_account_stops_no_other(workspace: Workspace, desk: Desk) ->
     desk.add("Tour", at(1, 10))
     run = fleet_of(workspace, desk, lambda host, account: Sometimes(desk.outlook)).run([desk.account, desk.account])
     assert [result.outcome for result in run.results] == ["failed", "ok"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_fault_of_ours_in_one_account_stops_no_other(workspace: Workspace, desk: Desk, threads: int) -> None:
+    """What nobody foresaw is recorded as that account's failure, by its class and place and without its words; the others are kept in step,
+    and the run ends."""
+    with desk.database.begin() as c:
+        bob = {"user_id": 2, "mailbox": "bob@example.test"}
+        c.execute(t.users.insert().values(id=2, email=bob["mailbox"], name="Bob", time_zone="UTC", is_admin=False, change_version=0))  # fmt: skip
+        c.execute(t.accounts.insert().values(id=2, host_id=1, is_impersonation_account=False, **bob))
+    accounts = [desk.account, replace(desk.account, account_id="2", user_id="2", mailbox="bob@example.test")]
+
+    class Broken(MemoryMailbox):
+        def changes(self, kind, sync_state=""):  # type: ignore[no-untyped-def]
+            raise KeyError("the patient's name")
+
+    def open_mailbox(host: Host, account: Account) -> MemoryMailbox:
+        return Broken(desk.outlook) if account.account_id == "1" else MemoryMailbox(Outlook(now=lambda: NOW))
+
+    run = fleet_of(workspace, desk, open_mailbox).run(accounts, threads=threads)
+    assert [result.outcome for result in run.results] == ["failed", "ok"]
+    assert isinstance(run.results[0].error, Defect)
+    assert not run.all_well
+    with desk.database.read() as c:
+        ended = c.execute(t.runs.select()).one()
+        assert (ended.outcome, ended.finished_at) == ("failed", NOW)
+        told = {row.account_id: (row.outcome, row.message) for row in c.execute(t.run_accounts.select())}
+        assert told[2] == ("ok", "")
+        assert told[1][0] == "failed"
+        assert "KeyError in reading.py" in told[1][1]
+        assert "patient" not in told[1][1]
+        status = Ledger(c).status("1", "calendar")
+        assert status is not None
+        assert (status.attempts, status.sub_cause) == (1, told[1][1])
+        assert c.execute(t.leases.select()).all() == []
+
+
+def test_a_run_that_is_stopped_is_not_running_any_more(workspace: Workspace, desk: Desk) -> None:
+    """Whoever interrupts a run leaves it recorded as failed, not as running for ever."""
+
+    class Interrupted(MemoryMailbox):
+        def changes(self, kind, sync_state=""):  # type: ignore[no-untyped-def]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fleet_of(workspace, desk, lambda host, account: Interrupted(desk.outlook)).run([desk.account])
+    with desk.database.read() as c:
+        assert c.execute(t.runs.select()).one().outcome == "failed"
+
+
+def test_what_cannot_be_recorded_is_no_success(
+    workspace: Workspace, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cycle whose record the database refuses counts as failed, and so does its run."""
+
+    def refuse(*arguments: object, **named: object) -> None:
+        raise IntegrityError("INSERT", {"message": "secret"}, Exception("secret"))
+
+    fleet = fleet_of(workspace, desk)
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "record_account", refuse)
+        run = fleet.run([desk.account])
+    assert run.results[0].outcome == "failed"
+    assert "IntegrityError" in str(run.results[0].error)
+    assert "secret" not in str(run.results[0].error)
+    with desk.database.read() as c:
+        assert c.execute(t.runs.select()).one().outcome == "failed"
 
 
 def result(outcome: str, error: MailboxError | None = None, **more: object) -> CycleResult:
