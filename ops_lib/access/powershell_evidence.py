@@ -5,7 +5,7 @@ Nothing is concluded from a value that was cut, from a name that could be somebo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from ops_lib.access.powershell_acting import ActingReader
 from ops_lib.access.powershell_folders import FolderReader
@@ -25,12 +25,12 @@ def observe(
     accounts: Sequence[Account],
     *,
     service_names: Iterable[str] = (),
-    mailbox_names: Mapping[str, str] | None = None,
+    mailbox_names: Iterable[tuple[str, str]] = (),
 ) -> Evidence:
     """What the outputs show of the host's accounts.
 
     ``service_names``: further ways the service account is written (its display name, ``DOMAIN\\account``, the application's id).
-    ``mailbox_names``: display names → addresses, as far as the CRM knows them.
+    ``mailbox_names``: display names with their addresses, as far as the CRM knows them; a name of two people is nobody's.
     """
     names = Names(
         (account.mailbox for account in accounts),

@@ -5,7 +5,7 @@ A name that could be two people's is nobody's: what hangs on it stays unknown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from ops_lib.access.powershell_output import Output
 
@@ -30,14 +30,14 @@ class Names:
     """Names of mailboxes and of the service account, from what the CRM knows and from records that name an address beside other names."""
 
     def __init__(
-        self, mailboxes: Iterable[str], service_names: Iterable[str], known: Mapping[str, str] | None = None
+        self, mailboxes: Iterable[str], service_names: Iterable[str], known: Iterable[tuple[str, str]] = ()
     ) -> None:
-        """``service_names``: every way the service account may be written. ``known``: other names of mailboxes → address."""
+        """``service_names``: every way the service account may be written. ``known``: other names of mailboxes, each with the address."""
         self._addresses: dict[str, set[str]] = {}
         self._service = {each.strip().lower() for each in service_names if each.strip()}
         for mailbox in mailboxes:
             self._add(mailbox, mailbox)
-        for name, address in (known or {}).items():
+        for name, address in known:
             self._add(name, address)
 
     def _add(self, name: str, address: str) -> None:

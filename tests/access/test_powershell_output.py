@@ -47,10 +47,11 @@ def seen(
     version: str = "2019",
     name: str = "output.txt",
     names: Sequence[str] = (),
+    also: Sequence[tuple[str, str]] = (),
 ) -> Evidence:
     outputs = [each for text in texts for each in read_output(text, name)]
     accounts = [account_of(each) for each in (ANNA, BOB, CAROL)]
-    known = {"Anna Baker": ANNA, "Bob Carter": BOB, "Carol Dean": CAROL}
+    known = [("Anna Baker", ANNA), ("Bob Carter", BOB), ("Carol Dean", CAROL), *also]
     return observe(outputs, host_of(access, version), accounts, service_names=names, mailbox_names=known)
 
 
@@ -317,6 +318,12 @@ def test_a_list_with_a_cut_name_leaves_the_others_unknown() -> None:
     evidence = seen(SEND_AS.replace("Bob Carter ", "Somebody W…"), version="Office 365")
     assert [holds(evidence, user, Right.SEND_AS) for user in (ANNA, BOB, CAROL)] == ["ok", "unknown", "unknown"]
     assert any("Somebody W…" in note for note in evidence.notes)
+
+
+def test_a_name_that_two_people_have_is_nobodys() -> None:
+    """Where two users of the CRM have one name, an entry under it proves nothing of either."""
+    evidence = seen(SEND_AS, version="Office 365", also=[("Bob Carter", CAROL)])
+    assert [holds(evidence, user, Right.SEND_AS) for user in (ANNA, BOB, CAROL)] == ["ok", "unknown", "unknown"]
 
 
 def test_a_denied_send_as_is_missing() -> None:
