@@ -64,7 +64,8 @@ def measure(access: str, threads: int) -> None:
         )
         told, requests, _ = try_sending(
             host,
-            to_try(host, accounts, found.opened),
+            to_try(host, accounts, found.opened, SERVICE),
+            SERVICE,
             secret=lambda reference: sandbox.passwords[SERVICE],
             sign_ins=workspace.access,
             clock=lambda: datetime.now(UTC),

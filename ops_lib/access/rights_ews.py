@@ -146,7 +146,7 @@ class _Run:
     def look(self, account: Account) -> list[Observation]:
         seen = _Seen(account.mailbox.lower())
         if self.halted is not None:
-            seen.rest_unknown("not asked", "", f"the server could not be asked: {_said(self.halted)}")
+            seen.rest_unknown("not asked", "", _said(self.halted))
             return seen.all()
         looking = _Looking(self, account, seen)
         try:
@@ -258,7 +258,7 @@ class _Looking:
             )  # fmt: skip
             self.seen.rest_unknown("not opened", evidence, "impersonation is refused: the mailbox was not opened")
         elif isinstance(error, MailboxMissing):
-            self.seen.say(Right.MAILBOX, Holds.NO, error.message, evidence, error.message)
+            self.seen.say(Right.MAILBOX, Holds.NO, "no mailbox answers", evidence, error.message)
             self.seen.rest_unknown("not opened", evidence, "there is no mailbox to look at")
         elif isinstance(error, AccessRefused) and error.http_status == 403:
             is_closed = "EWS is closed to us" in error.message

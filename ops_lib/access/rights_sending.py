@@ -26,15 +26,22 @@ _TOLD_BY = "Get-RecipientPermission (Get-ADPermission on premises) tells it: --f
 Told = dict[tuple[str, Right], Observation]
 
 
-def to_try(host: Host, accounts: Sequence[Account], opened: Collection[str]) -> list[Account]:
+def service_address(host: Host, accounts: Sequence[Account]) -> str:
+    """The service account's own mailbox: its name where that is an address, else its account's; "" where neither says. ``accounts``: all of the host."""
+    if "@" in host.service_user:
+        return host.service_user.lower()
+    return next((account.mailbox.lower() for account in accounts if account.is_impersonation_account), "")
+
+
+def to_try(host: Host, accounts: Sequence[Account], opened: Collection[str], service: str) -> list[Account]:
     """Whose name a delegate is tried in: users whose mail the CRM sends, with a mailbox among those that ``opened``."""
-    if host.access != "delegate" or "@" not in host.service_user:
+    if host.access != "delegate" or not service:
         return []
     return [
         account
         for account in accounts
         if needs(host, account)[Right.SEND_AS] is Need.NEEDED
-        and account.mailbox.lower() != host.service_user.lower()
+        and account.mailbox.lower() != service
         and account.mailbox.lower() in opened
     ]
 
@@ -42,6 +49,7 @@ def to_try(host: Host, accounts: Sequence[Account], opened: Collection[str]) -> 
 def try_sending(
     host: Host,
     accounts: Sequence[Account],
+    service: str,
     *,
     secret: Callable[[str], str],
     sign_ins: SignIns,
@@ -52,7 +60,7 @@ def try_sending(
 
     **Raises** nothing of what can be wrong with the server: it becomes ``unknown``.
     """
-    run = _Run(host, secret, sign_ins, clock, timeout_seconds)
+    run = _Run(host, service, secret, sign_ins, clock, timeout_seconds)
     for batch in batches(accounts, BATCH):
         run.batch([account.mailbox.lower() for account in batch])
         if run.halted is not None:
@@ -67,12 +75,12 @@ class _Run:
     def __init__(
         self,
         host: Host,
+        service: str,
         secret: Callable[[str], str],
         sign_ins: SignIns,
         clock: Callable[[], datetime],
         timeout_seconds: float,
     ) -> None:
-        service = host.service_user.lower()
         seat = Account(
             account_id="",
             host_id=host.host_id,

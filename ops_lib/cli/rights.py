@@ -192,7 +192,7 @@ def _checked(
     cells: list[Cell] = []
     sources: list[Source] = []
     notes: list[str] = []
-    evidence = _from_files(host, accounts, files) if files else None
+    evidence = _from_files(workspace, host, accounts, files) if files else None
     if evidence is not None:
         notes += evidence.notes
         cells += judge(host, accounts, evidence.observations, "powershell")
@@ -224,8 +224,9 @@ def _over_ews(
     workspace: Workspace, host: Host, accounts: Sequence[Account], *, sends: bool, threads: int
 ) -> tuple[Collected, list[str]]:
     """What the server shows, and what a person should know of how it was found out."""
+    from ops_lib.access.accounts import Accounts
     from ops_lib.access.rights_ews import collect
-    from ops_lib.access.rights_sending import to_try, try_sending
+    from ops_lib.access.rights_sending import service_address, to_try, try_sending
 
     access, seconds = workspace.access, workspace.settings.request_timeout_seconds
     with _progress(host, len(accounts)) as progress:
@@ -239,19 +240,22 @@ def _over_ews(
             timeout_seconds=seconds,
             progress=progress,
         )
-    tried = to_try(host, accounts, collected.opened) if sends and collected.halted is None else []
+    with workspace.database.read() as connection:
+        service = service_address(host, Accounts(connection).accounts(host=host.name))
+    tried = to_try(host, accounts, collected.opened, service) if sends and collected.halted is None else []
     if not tried:
         return collected, []
     told, requests, notes = try_sending(
-        host, tried, secret=access.secrets, sign_ins=access, clock=workspace.now, timeout_seconds=seconds
+        host, tried, service, secret=access.secrets, sign_ins=access, clock=workspace.now, timeout_seconds=seconds
     )
     return collected.with_told(told, requests), notes
 
 
-def _from_files(host: Host, accounts: Sequence[Account], files: Sequence[Path]) -> Evidence:
+def _from_files(workspace: Workspace, host: Host, accounts: Sequence[Account], files: Sequence[Path]) -> Evidence:
     """What the cmdlets' output proves. **Raises** `InputError` for a file that cannot be read."""
     from ops_lib.access.powershell_evidence import observe
     from ops_lib.access.powershell_output import read_output
+    from ops_lib.crm.directory import Directory
 
     outputs: list[Output] = []
     for file in files:
@@ -262,7 +266,10 @@ def _from_files(host: Host, accounts: Sequence[Account], files: Sequence[Path]) 
                 f"cannot be read ({error.strerror})", subject=str(file), fix="name a file that is there."
             ) from None
         outputs += read_output(content, file.name)
-    return observe(outputs, host, accounts)
+    with workspace.database.read() as connection:
+        names = {each.user_id: each.name for each in Directory(connection).users()}
+    known = [(names[each.user_id], each.mailbox) for each in accounts if each.user_id in names]
+    return observe(outputs, host, accounts, mailbox_names=known)
 
 
 @contextmanager
@@ -374,7 +381,10 @@ def _show(found: Checked) -> None:
         say(f"The script that mends it: syncops rights script --host {found.host.name!r}")
 
 
-def _lines(rows: Sequence[Row]) -> list[tuple[str, str, str, str, str]]:
+_Line = tuple[str, str, str, str, str]
+
+
+def _lines(rows: Sequence[Row]) -> list[_Line]:
     """One line for what one user lacks for one reason; what is as it should be is left out."""
     lines: dict[tuple[str, str, str, str], list[str]] = {}
     for row in rows:
@@ -387,7 +397,28 @@ def _lines(rows: Sequence[Row]) -> list[tuple[str, str, str, str, str]]:
             if cell is not None and cell.observed
         )
         lines.setdefault((row.user, verdict, seen, row.why), []).append(row.right.value.replace("_", " "))
-    return [(user, ", ".join(rights), verdict, seen, why) for (user, verdict, seen, why), rights in lines.items()]
+    return _together(
+        [(user, ", ".join(rights), verdict, seen, why) for (user, verdict, seen, why), rights in lines.items()]
+    )
+
+
+_MANY = 3
+
+
+def _together(lines: Sequence[_Line]) -> list[_Line]:
+    """What could not be seen of many users for one reason becomes one line."""
+    reasons: dict[tuple[str, str], list[_Line]] = {}
+    for line in lines:
+        if line[2] == "unknown":
+            reasons.setdefault((line[1], line[4]), []).append(line)
+    found = []
+    for line in lines:
+        same = reasons.get((line[1], line[4]), []) if line[2] == "unknown" else []
+        if len(same) <= _MANY:
+            found.append(line)
+        elif line is same[0]:
+            found.append((f"{line[0]} and {len(same) - 1} more", *line[1:]))
+    return found
 
 
 def _show_drift(found: Checked) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ops_lib.access.rights import Holds, Right
-from ops_lib.access.rights_sending import Told, to_try, try_sending
+from ops_lib.access.rights_sending import Told, service_address, to_try, try_sending
 from ops_lib.mailbox.ews.asking import Asker
 from ops_lib.mailbox.ews.transport import close_connections
 from ops_lib.model import Account, Host
@@ -60,6 +60,7 @@ def attempt(run: CommandLine, sandbox: Sandbox) -> Iterator[Try]:
         return try_sending(
             replace(HOST, url=sandbox.ews_url),
             [an_account(each) for each in addresses],
+            SERVICE,
             secret=lambda reference: sandbox.passwords[SERVICE],
             sign_ins=workspace.access,
             clock=lambda: datetime(2026, 11, 23, 9, tzinfo=UTC),
@@ -183,5 +184,14 @@ def test_other_mail_of_that_subject_is_left_alone(sandbox: Sandbox, attempt: Try
 def test_only_delegates_whose_users_send_are_tried() -> None:
     """No draft is made for whoever is impersonated, does not send, or has no mailbox."""
     accounts = [an_account(ALICE), an_account(BOB, send_email=False), an_account(CAROL)]
-    assert [each.mailbox for each in to_try(HOST, accounts, {ALICE, BOB})] == [ALICE]
-    assert to_try(replace(HOST, access="impersonation"), accounts, {ALICE, BOB, CAROL}) == []
+    assert [each.mailbox for each in to_try(HOST, accounts, {ALICE, BOB}, SERVICE)] == [ALICE]
+    assert to_try(replace(HOST, access="impersonation"), accounts, {ALICE, BOB, CAROL}, SERVICE) == []
+
+
+def test_the_service_accounts_mailbox_is_known_by_its_account() -> None:
+    """A service account that signs in as DOMAIN\\name has its address from its account on the host; without one nothing is tried."""
+    host = replace(HOST, service_user="EXAMPLE\\svc")
+    own = an_account(SERVICE, is_impersonation_account=True)
+    assert service_address(HOST, []) == SERVICE
+    assert service_address(host, [an_account(ALICE), own]) == SERVICE
+    assert to_try(host, [an_account(ALICE)], {ALICE}, service_address(host, [an_account(ALICE)])) == []

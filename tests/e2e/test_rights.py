@@ -277,13 +277,16 @@ def test_the_script_mends_what_the_last_check_found_red(office: CommandLine, san
 def test_a_host_that_is_down_leaves_everything_unknown(office: CommandLine, sandbox: Sandbox) -> None:
     """Every cell is unknown for one reason that is said once; the rights that were known stay known for the next comparison."""
     granted(sandbox, "impersonation")
-    enter(office.workspace, sandbox, ADDRESSES[:3], access="impersonation")
+    enter(office.workspace, sandbox, ADDRESSES[:5], access="impersonation")
     office("rights", "check")
     office("host", "edit", "exchange", "--url", "http://127.0.0.1:9/EWS/Exchange.asmx")
     (down,) = office("rights", "check", "--json", exit_code=1).json["hosts"]
     assert {row["verdict"] for row in down["matrix"]} == {"unknown"}
     assert "no connection" in down["stopped"]
     assert down["requests"] == 0
+    enough = office("rights", "check", exit_code=1).stdout
+    assert "user000@example.test and 4 more" in " ".join(enough.split())
+    assert "user001" not in enough
     office("host", "edit", "exchange", "--url", sandbox.ews_url)
     (again,) = office("rights", "check", "--json").json["hosts"]
     assert again["drift"] == []
