@@ -14,7 +14,8 @@ from ops_lib.sync.body import as_text
 from ops_lib.sync.mapping import overlaps
 from ops_lib.sync.matching import match_items, suspects
 from ops_lib.sync.news import Reading, Remembered
-from ops_lib.sync.scope import SyncPolicy
+from ops_lib.sync.plan import successors
+from ops_lib.sync.scope import SyncPolicy, is_gone, kind_of
 from ops_lib.sync.stamps import key_of_item, named_by
 
 
@@ -124,17 +125,19 @@ class OtherSide:
         reading.activities |= {a: each for a, each in found.items() if each.user_id == self._account.user_id}
 
     def _read_rescheduled(self, reading: Reading, links: Sequence[Link]) -> None:
-        """The events that a reschedule in the CRM would make anew: what the user put on them decides whether they are moved instead."""
-        if self._policy.reschedule != "replace":
-            return
-        rescheduled = {a.rescheduled_from for a in reading.activities.values()} - {None}
+        """The items that a reschedule in the CRM, or a switch to all-day there, would make anew: what the user put on them decides whether they are
+        changed in place instead."""
+        rescheduled: set[str | None] = set()
+        if self._policy.reschedule == "replace":
+            rescheduled = {a.rescheduled_from for a in reading.activities.values()}
+        standing = reading.activities | successors(reading.activities)
         for kind in Kind:
             wanted = [
                 link.item_id
                 for link in links
                 if link.kind is kind
-                and link.activity_id in rescheduled
-                and link.state is LinkState.ACTIVE
+                and (link.activity_id in rescheduled or _is_switched(standing.get(link.activity_id), link))
+                and link.state in (LinkState.ACTIVE, LinkState.RESTING)
                 and link.origin is Origin.CRM
             ]
             again = [item_id for item_id in wanted if item_id in reading.items and reading.items[item_id].body is None]
@@ -208,3 +211,8 @@ class OtherSide:
             item_type=item.item_type,
         )
         reading.texts[item.item_id] = as_text(found.body, is_html=found.body_is_html)
+
+
+def _is_switched(activity: Activity | None, link: Link) -> bool:
+    """Whether the CRM switched all-day, so that event and task would change places."""
+    return activity is not None and not is_gone(activity) and kind_of(activity, link) is not link.kind

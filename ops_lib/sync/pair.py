@@ -69,16 +69,23 @@ class Pair:
         return self._merge(crm, outlook)
 
     def _change_places(self, crm: Entry, outlook: Entry, kind: Kind) -> list[Change]:
-        """An event becomes a task or the reverse, unless what was edited in Outlook meanwhile wins: then that stands where it is."""
+        """An event becomes a task or the reverse, unless what was edited in Outlook meanwhile wins: then that stands where it is.
+
+        An event that holds more than a task could take over becomes all-day in place. A task has no hours: what a timed one cannot take along is named.
+        """
         link, shared = self.link, shared_fields(self.link.agreed)
-        in_place = replace(crm, kind=link.kind)
+        assert self.activity is not None
+        in_place = entry_of_activity(self.activity, link.kind)
         edits = differing(in_place, link.agreed, shared), differing(outlook, link.agreed, shared)
         winner, loser = self._winner(in_place, outlook, *edits, shared)
-        if winner is outlook:
+        holds_more = link.original_start is not None or (self.item is not None and holds_more_than_ours(self.item))
+        if winner is outlook or (kind is Kind.TASK and holds_more):
             return self._merge(in_place, outlook)
         reason = (
             f"all-day was switched in the CRM: the {link.kind} becomes {'a task' if kind is Kind.TASK else 'an event'}"
         )
+        if self.item is not None and self.item.extras:
+            reason += f"; what the user put on the task stays with it in Deleted Items: {', '.join(self.item.extras)}"
         replaced = replace(link, state=LinkState.REPLACED)
         return [
             self._change("create", "exchange", reason, before=link.agreed, after=crm, kind=kind, loser=loser),
@@ -295,6 +302,11 @@ _WORDS = {
 
 def _words(fields: frozenset[str]) -> str:
     return " and ".join(sorted({_WORDS[name] for name in fields}))
+
+
+def holds_more_than_ours(item: Item) -> bool:
+    """Whether something of the user's on an item could not be carried over to another, so that it is changed in place."""
+    return item.is_meeting or item.is_private or bool(item.attendees or item.extras)
 
 
 def link_key(link: Link) -> str:

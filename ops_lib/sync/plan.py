@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from ops_lib.model import Activity, AllDay, Change, Item, ItemType, Kind, Link, LinkState, Origin
 from ops_lib.sync.mapping import differing, entry_of_activity, entry_of_item, overlaps, shared_fields
 from ops_lib.sync.matching import Agreement, ExchangeNews, match_items
-from ops_lib.sync.pair import Pair, link_key
+from ops_lib.sync.pair import Pair, holds_more_than_ours, link_key
 from ops_lib.sync.scope import SyncPolicy, is_current, is_gone, kind_of, why_not
 from ops_lib.sync.stamps import named_by
 
@@ -29,7 +29,7 @@ def plan(
     matches = match_items(exchange, agreed.links)
     changes: list[Change] = []
     linked = {link.activity_id for link in agreed.links if link.state in (LinkState.ACTIVE, LinkState.RESTING)}
-    successors = _successors(activities)
+    stand_ins = successors(activities)
     # First of all: a successor whose own item is found does not need its predecessor's.
     adopted = _adopt(matches.strangers, activities, agreed, policy, exchange, linked)
     changes.extend(adopted.changes)
@@ -38,7 +38,7 @@ def plan(
         if link.state is LinkState.REPLACED:
             changes.append(_finish_replacement(link, exchange, matches.of_link.get(link.link_id)))
             continue
-        successor = successors.get(link.activity_id)
+        successor = stand_ins.get(link.activity_id)
         item = matches.of_link.get(link.link_id)
         if item is None and successor is None and link.activity_id not in activities and not _has_news(link, exchange):
             continue
@@ -103,7 +103,7 @@ def _unread(exchange: ExchangeNews, linked: Collection[str]) -> list[Change]:
     ]
 
 
-def _successors(activities: Mapping[str, Activity]) -> dict[str, Activity]:
+def successors(activities: Mapping[str, Activity]) -> dict[str, Activity]:
     """For each activity that was rescheduled, the one that stands for it now, over however many reschedules."""
     direct = {a.rescheduled_from: a for a in activities.values() if a.rescheduled_from is not None}
     final: dict[str, Activity] = {}
@@ -121,7 +121,7 @@ def _is_moved_in_place(link: Link, item: Item | None, policy: SyncPolicy, unread
     """Whether a reschedule in the CRM keeps the Exchange item (C6).
 
     The user's own events, meetings and occurrences are never made anew, nor is one that the user edited meanwhile (the conflict rule needs it)
-    or that carries what cannot be carried over to another: attachments, categories, a reminder of the user's own.
+    or that holds what cannot be carried over to another (`holds_more_than_ours`).
     """
     if (
         policy.reschedule == "update"
@@ -132,10 +132,8 @@ def _is_moved_in_place(link: Link, item: Item | None, policy: SyncPolicy, unread
         return True
     if item is None or item.when is None or item.is_cancelled:
         return link.item_id in unread  # what the user put on it is not known: it waits
-    return (
-        item.is_meeting
-        or bool(item.extras)
-        or bool(differing(entry_of_item(item, link.agreed), link.agreed, shared_fields(link.agreed)))
+    return holds_more_than_ours(item) or bool(
+        differing(entry_of_item(item, link.agreed), link.agreed, shared_fields(link.agreed))
     )
 
 
@@ -179,7 +177,7 @@ def _adopt(
     """Items without a link: ours that lost it, late doubles of ours, what came back after its removal, and the user's own."""
     adopted = _Adopted()
     abandoned = {intent.stamp: intent.activity_id for intent in agreed.intents if intent.state == "abandoned"}
-    stand_ins = _successors(activities)
+    stand_ins = successors(activities)
     for item in strangers:
         if item.item_type is ItemType.MASTER or item.is_cancelled:
             continue

@@ -222,3 +222,30 @@ def test_all_day_switched_in_the_crm() -> None:
     kept = decide(switched, OURS, item(subject="Edited"), rules=policy(conflict="exchange"))
     assert all(change.kind is Kind.EVENT for change in kept)
     assert told(decide(activity(when=whole_day), link(agreed=entry(when=whole_day)), item(when=whole_day))) == []
+
+
+@pytest.mark.req("C3")
+@pytest.mark.parametrize(
+    "more",
+    [{"extras": ("attachments",)}, {"is_meeting": True}, {"attendees": ("Bob",)}, {"is_private": True}],
+    ids=["attachments", "a meeting", "guests", "private"],
+)
+def test_all_day_switched_in_the_crm_with_something_of_the_user_s(more: dict[str, Any]) -> None:
+    """An event that holds what a task could not take over becomes all-day where it is, over all its days."""
+    two_days = AllDay(NOW.date(), NOW.date() + timedelta(days=2))
+    change = one(activity(when=two_days), OURS, item(**more))
+    assert (change.action, change.side, change.kind) == ("update", "exchange", Kind.EVENT)
+    assert change.after is not None
+    assert change.after.when == two_days
+
+
+@pytest.mark.req("C3")
+def test_a_task_that_is_timed_in_the_crm_names_what_stays_behind() -> None:
+    """A task has no hours: an event is made, and the record says what of the user's is left on the task in Deleted Items."""
+    day = AllDay(NOW.date(), NOW.date() + timedelta(days=1))
+    task = link(agreed=entry(kind=Kind.TASK, when=day))
+    plain, full = (item(kind=Kind.TASK, when=day, extras=extras) for extras in ((), ("attachments", "categories")))
+    for given, is_named in ((plain, False), (full, True)):
+        changes = decide(activity(), task, given)
+        assert [(c.action, c.kind) for c in changes] == [("create", Kind.EVENT), ("delete", Kind.TASK)]
+        assert all(c.reason.endswith("in Deleted Items: attachments, categories") is is_named for c in changes)

@@ -74,6 +74,27 @@ def test_switched_to_all_day_in_the_crm_and_edited_in_outlook(desk: Desk, rule: 
     assert (item.kind, item.subject) == ((Kind.TASK, "Tour") if rule == "crm" else (Kind.EVENT, "Outlook title"))
 
 
+@pytest.mark.req("C3")
+@pytest.mark.parametrize("rule", ["replace", "update"])
+@pytest.mark.parametrize("extra", ["attachments", "categories"])
+def test_switched_to_all_day_with_something_of_the_user_s(desk: Desk, rule: str, extra: str) -> None:
+    """Edited or rescheduled to whole days in the CRM, an event with attachments or categories keeps them: it becomes all-day, and timed again, in place."""
+    desk.reschedule = rule
+    edited, moved = desk.add("edited", at(1, 10)), desk.add("moved", at(1, 12))
+    desk.settle()
+    before = set(desk.outlook.items)
+    for item_id in before:
+        desk.outlook.edit(item_id, extras=(extra,))
+    desk.settle()
+    for when in (days(2), at(3, 10)):
+        desk.edit(edited, when=when)
+        moved = desk.move(moved, when)
+        desk.settle()
+        assert set(desk.outlook.items) == before
+        assert {(i.kind, i.when, i.extras) for i in desk.outlook.items.values()} == {(Kind.EVENT, when, (extra,))}
+        assert {a.when for a in desk.activities()} == {when}
+
+
 @pytest.mark.req("C2")
 def test_what_the_user_wrote_survives_a_change_of_places(desk: Desk) -> None:
     """An event that becomes a task, and a task that becomes an event, keep the user's own words around the CRM's block."""
