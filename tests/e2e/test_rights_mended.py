@@ -110,3 +110,28 @@ def test_the_script_turns_the_matrix_green_and_its_undo_turns_it_back(
     run_script(office, view, sandbox, files, "--undo")
     assert view.state() == before
     assert red(check(office, view, sandbox, tmp_path)) == red(found)
+
+
+@pytest.mark.req("P3")
+def test_the_articles_own_commands_are_judged_as_pasted(office: CommandLine, sandbox: Sandbox, tmp_path: Path) -> None:
+    """The two commands that the article verifies with, pasted from the console, give Send As by the users' names and the calendar by its folder."""
+    enter(office.workspace, sandbox, ADDRESSES, access="delegate")
+    pasted = tmp_path / "console.txt"
+    pasted.write_text(
+        f'PS C:\\> Get-RecipientPermission -Trustee "{SERVICE}"\n\n'
+        "Identity Trustee          AccessControlType AccessRights Inherited\n"
+        "-------- -------          ----------------- ------------ ---------\n"
+        f"user000  {SERVICE} Allow             {{SendAs}}     False\n"
+        f"user001  {SERVICE} Allow             {{SendAs}}     False\n\n"
+        f"PS C:\\> Get-MailboxFolderPermission -Identity {ADDRESSES[0]}:\\Calendar -User {SERVICE}\n\n"
+        "FolderName User         AccessRights\n"
+        "---------- ----         ------------\n"
+        "Calendar   Sync Service {Editor}\n",
+        encoding="utf-16",
+    )
+    command = ("rights", "check", "--no-ews", "--from-csv", str(pasted), "--json")
+    (host,) = office(*command, exit_code=1).json["hosts"]
+    verdicts = {(row["user"], row["right"]): row["verdict"] for row in host["matrix"]}
+    assert [verdicts[address, "send_as"] for address in ADDRESSES] == ["ok", "ok", *["missing"] * 4]
+    assert verdicts[ADDRESSES[0], "calendar_write"] == "ok"
+    assert verdicts[ADDRESSES[1], "calendar_write"] == "unknown"
