@@ -19,7 +19,7 @@ from ops_lib.errors import Defect, LeaseHeld, MailboxError, OpsError, SignInRefu
 from ops_lib.mailbox import Mailbox
 from ops_lib.model import Account, Host
 from ops_lib.sync.cycle import Cycle, CycleResult, Options
-from ops_lib.sync.leases import Leases, this_worker
+from ops_lib.sync.leases import Leases, kept, this_worker
 from ops_lib.sync.ledger import Ledger, Status
 from ops_lib.workspace import Workspace
 
@@ -105,7 +105,7 @@ class Fleet:
         except Exception as error:  # noqa: BLE001  whatever it is, it is this account's and no other's
             result = CycleResult(account=account, outcome="failed", error=_told(error, account))
         result.seconds = time.monotonic() - began
-        if run_id is not None and result.outcome != "busy":
+        if run_id is not None:
             try:
                 self._record(run_id, result, now)
             except Exception as error:  # noqa: BLE001  what is not recorded is not well
@@ -142,7 +142,8 @@ class Fleet:
                 still_ours=lambda connection: _hold(connection, account, worker),
                 sleep=self._sleep,
             )
-            result = cycle.run()
+            with kept(self._database, account.account_id, worker, LEASE_SECONDS):
+                result = cycle.run()
             self._workspace.access.note(host, account, None)
             return result
         except TooManyDeletions as error:
@@ -178,7 +179,8 @@ class Fleet:
         with self._database.begin() as connection:
             ledger = Ledger(connection)
             status = next_status(ledger.status(account.account_id, "calendar"), result, now)
-            ledger.set_status(status)
+            if result.outcome != "busy":  # the status is for the worker to say that has the account
+                ledger.set_status(status)
             ledger.record_account(
                 run_id,
                 account.account_id,
@@ -225,6 +227,8 @@ def next_status(before: Status | None, result: CycleResult, now: datetime) -> St
     """
     account_id = result.account.account_id
     base = before or Status(account_id=account_id, process="calendar", status=UNATTEMPTED, since=now)
+    if result.outcome == "busy":
+        return base
     if result.outcome == "off":
         return _turned(base, NOT_ENABLED, now)
     if result.outcome == "ok":

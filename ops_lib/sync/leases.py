@@ -1,20 +1,28 @@
 """One cycle at a time per account, however many workers run (Y8).
 
 A lease is a row with its holder and an end by the real clock, whatever the workspace's clock says. A holder on this machine that died has lost
-it at once; one elsewhere when its time is over.
+it at once; one elsewhere when its time is over. While a worker is at an account, a thread beside it holds on to the lease: reading a big
+mailbox, or waiting for a throttled one, may take longer than any lease.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, delete, select, update
 
 from ops_lib.database import tables as t
-from ops_lib.database.engine import insert_unless_there
+from ops_lib.database.engine import Database, insert_unless_there
+from ops_lib.errors import OpsError
+
+KEPT_TIMES = 4
+"""How often a lease is held on to in the time that it lasts."""
 
 
 class Leases:
@@ -58,6 +66,32 @@ class Leases:
         self._connection.execute(
             delete(t.leases).where(t.leases.c.account_id == int(account_id), t.leases.c.owner == owner)
         )
+
+
+@contextmanager
+def kept(database: Database, account_id: str, owner: str, seconds: float) -> Iterator[None]:
+    """Hold on to a lease again and again, whatever the caller is at meanwhile; it ends with the process, or with the lease's loss.
+
+    Whoever writes still asks, in the transaction that writes, whether the lease is its own.
+    """
+    is_over = threading.Event()
+
+    def keep() -> None:
+        while not is_over.wait(seconds / KEPT_TIMES):
+            with (
+                suppress(OpsError),
+                database.begin() as connection,
+            ):  # a database that is away now may be there the next time
+                if not Leases(connection).keep(account_id, owner, seconds):
+                    return
+
+    thread = threading.Thread(target=keep, name=f"lease of account {account_id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def this_worker() -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from ops_lib.database import tables as t
 from ops_lib.database.engine import Database
 from ops_lib.errors import AccessRefused, Defect, MailboxError, ServerFailed, SignInRefused, TooManyDeletions
 from ops_lib.model import Account, Host
+from ops_lib.sync import leases
 from ops_lib.sync.cycle import CycleResult, Options
 from ops_lib.sync.fleet import Fleet, next_status
 from ops_lib.sync.leases import Leases, is_dead, this_worker
@@ -72,6 +74,41 @@ def test_one_cycle_at_a_time_per_account(workspace: Workspace, desk: Desk) -> No
     worker.join()
     assert (second.outcome, first[0].outcome) == ("busy", "ok")
     assert len(desk.outlook.items) == 1
+    with desk.database.read() as c:
+        assert sorted(row.outcome for row in c.execute(t.run_accounts.select())) == ["busy", "ok"]
+        status = Ledger(c).status("1", "calendar")
+        assert status is not None
+        assert (status.status, status.attempts) == ("Syncing", 0)
+
+
+@pytest.mark.req("Y8")
+def test_a_cycle_longer_than_the_lease_is_finished(
+    workspace: Workspace, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a worker reads for longer than its lease lasts, the lease is held on to: others find the account busy, and the cycle is finished."""
+    monkeypatch.setattr(leases, "KEPT_TIMES", 20_000)
+    desk.add("Tour", at(1, 10))
+    others: list[bool] = []
+
+    def is_held_on_to() -> bool:
+        with desk.database.read() as c:
+            return bool(c.execute(t.leases.select()).one().until > datetime.now(UTC))
+
+    class Slow(MemoryMailbox):
+        def changes(self, kind, sync_state=""):  # type: ignore[no-untyped-def]
+            with desk.database.begin() as c:
+                c.execute(update(t.leases).values(until=datetime.now(UTC) - timedelta(seconds=1)))
+            give_up = time.monotonic() + 20
+            while not is_held_on_to() and time.monotonic() < give_up:
+                time.sleep(0.01)
+            with desk.database.begin() as c:
+                others.append(Leases(c).take("1", "elsewhere/1/1/x", 600))
+            return super().changes(kind, sync_state)
+
+    (result,) = fleet_of(workspace, desk, lambda host, account: Slow(desk.outlook)).run([desk.account]).results
+    assert result.outcome == "ok"
+    assert others == [False, False]
+    assert not [thread for thread in threading.enumerate() if thread.name == "lease of account 1"]
 
 
 @pytest.mark.req("Y8")
