@@ -335,7 +335,7 @@ class _Looking:
             for right in (_READ[kind], _WRITE[kind]):
                 self.seen.say(right, Holds.NO, f"{name} is no {_NAMES[kind]} folder", self._evidence("NoError"), why)
             return
-        found = may(folder, self.host.service_user)
+        found = may(folder, self.host.service_user, is_own=self.acts_as_user)
         evidence = self._evidence(f"{_NAMES[kind]} NoError, {found.by}")
         observed = f"{name}: {found.words}" + (f" ({_OWN})" if self.acts_as_user else "")
         unknown_why = "EWS shows no more than this; the output of Get-MailboxFolderPermission does (--from-csv)"

@@ -19,6 +19,7 @@ from ops_lib.model import Access, Account, Host, Kind
 from ops_lib.sandbox.ews import folders as sandbox_folders
 from ops_lib.sandbox.ews.permissions import permission_set
 from ops_lib.sandbox.items import ExtendedName
+from ops_lib.sandbox.rights import Rights
 from ops_lib.sandbox.server import Sandbox
 from ops_lib.workspace import Workspace
 from tests.mailbox.cassettes import load, messages
@@ -127,6 +128,27 @@ def test_a_delegates_level_is_read_off_the_folder_and_its_items(
         read = write = UNKNOWN  # it sees the folder and no item in it, as anybody does in an empty one
     assert (found[Right.CALENDAR_READ], found[Right.CALENDAR_WRITE]) == (read, write)
     assert (found[Right.TASKS_READ], found[Right.TASKS_WRITE]) == (read, write)
+
+
+@pytest.mark.req("P4")
+def test_an_owner_in_name_only_may_nothing(sandbox: Sandbox, look: Look) -> None:
+    """A delegate who owns the folder and was given no right on its items can neither read nor write, whatever EffectiveRights of the folder say."""
+    bare = Rights(folder_owner=True, folder_visible=True, create_items=True)
+    sandbox.organisation.set_permission(ALICE, "calendar", SERVICE, bare)
+    found = held(look(ALICE))
+    assert (found[Right.CALENDAR_READ], found[Right.CALENDAR_WRITE]) == (N, N)
+
+
+@pytest.mark.req("P4")
+def test_the_mailboxs_own_user_is_judged_by_the_folder(
+    sandbox: Sandbox, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who acts as the user has the user's rights, whether or not the server tells them as a number, in one request."""
+    without_the_number(monkeypatch)
+    sandbox.organisation.grant_impersonation(SERVICE, {ALICE})
+    found = look(ALICE, access="impersonation")
+    assert set(held(found).values()) == {Y}
+    assert found.requests == 1
 
 
 @pytest.mark.req("P4")

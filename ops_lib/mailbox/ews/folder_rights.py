@@ -188,14 +188,17 @@ def _permissions(element: Element | None) -> tuple[Permission, ...]:
 
 
 # ── what it comes to ─────────────────────────────────────────────────────────────────────────────────────────────────
-def may(folder: FolderSeen, caller: str) -> May:
+def may(folder: FolderSeen, caller: str, *, is_own: bool = False) -> May:
     """What the caller may do with the items of the folder, by the surest of what was seen.
 
-    ``caller`` is the address that signed in, by which a permission set names it.
+    ``caller`` is the address that signed in, by which a permission set names it; ``is_own``: it acts as the mailbox's own user, whose rights on
+    the folder are those on what lies in it. Of others an owner may still be one who can neither read nor change anything.
     """
     flags = folder.flags
     if flags is None:
         return May(None, None, None, "the server shows no EffectiveRights", "GetFolder")
+    if is_own and flags.read and flags.create and flags.modify and flags.delete:
+        return May(True, True, True, _words(True, True, True, True), "EffectiveRights")
     if folder.mask is not None and bool(folder.mask & CREATE) == flags.create:
         return _by_mask(folder.mask)
     if flags.read and flags.create and flags.modify and flags.delete:
