@@ -6,6 +6,7 @@ before the change (``$UndoFile``), which the undo script reads. Names are single
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -13,10 +14,6 @@ from ops_lib.access import powershell_parts as parts
 from ops_lib.access.rights import Matrix, Need, Right, Row
 from ops_lib.errors import InputError
 from ops_lib.model import Host
-
-GROUP = "syncops accounts"
-"""The group whose members the service account may act for, and the name of the scope made of it."""
-ASSIGNMENT = "syncops impersonation"
 
 _WORDS = {
     Right.MAILBOX: "no mailbox answers",
@@ -49,6 +46,33 @@ def quote(text: str) -> str:
             fix="correct the name in the CRM; it is not written into a script like this",
         )
     return "'" + "".join(each * 2 if each in _QUOTES else each for each in text) + "'"
+
+
+def _own(host: Host) -> str:
+    """The host's name as a part of names in Exchange and of files: two hosts of one organisation never share one."""
+    plain = re.sub(r"[^A-Za-z0-9 .]+", "-", host.name).strip()[:30]
+    return plain if plain == host.name else f"{plain} {host.host_id}"[:40]
+
+
+def group_of(host: Host) -> str:
+    """The group whose members the service account may act for, and the name of the scope made of it."""
+    return f"syncops {_own(host)} accounts"
+
+
+def assignment_of(host: Host) -> str:
+    """The name of the role's assignment; Exchange takes 64 signs."""
+    return f"syncops {_own(host)} impersonation"
+
+
+def undo_file_of(host: Host) -> str:
+    """Where the mending script keeps what stood before."""
+    return f"syncops-undo-{_own(host).replace(' ', '-')}.csv"
+
+
+def _settings(host: Host) -> str:
+    return parts.settings(
+        quote(host.service_user), quote(group_of(host)), quote(assignment_of(host)), quote(undo_file_of(host))
+    )
 
 
 def is_online(host: Host) -> bool:
@@ -94,7 +118,7 @@ def impersonation_script(
         return "\n".join(
             (
                 parts.header(f"{host.name}: lets the service account act for everybody", host.version),
-                parts.settings(quote(host.service_user), quote(GROUP), quote(ASSIGNMENT)),
+                _settings(host),
                 parts.COMMON,
                 parts.EVERYBODY,
                 parts.footer(),
@@ -115,7 +139,7 @@ def undo_script(host: Host) -> str:
     return "\n".join(
         (
             parts.header(f"{host.name}: takes back what the mending script did", host.version),
-            parts.settings(quote(host.service_user), quote(GROUP), quote(ASSIGNMENT)),
+            _settings(host),
             parts.FIND_FOLDER,
             parts.UNDO_ONLINE if is_online(host) else parts.UNDO_ON_PREMISES,
         )
@@ -142,7 +166,7 @@ def _script(title: str, host: Host, steps: list[str], needed: set[str], enterpri
     return "\n".join(
         (
             parts.header(title, host.version),
-            parts.settings(quote(host.service_user), quote(GROUP), quote(ASSIGNMENT)),
+            _settings(host),
             *([parts.COMMON] if functions else []),
             *functions,
             "# ---- what is missing ----",

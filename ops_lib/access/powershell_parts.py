@@ -17,12 +17,12 @@ def header(title: str, version: str) -> str:
     return f"# {lines}\n# {_CONNECT[version]}\n"
 
 
-def settings(service: str, group: str, assignment: str) -> str:
+def settings(service: str, group: str, assignment: str, undo_file: str) -> str:
     """The names that the script works with, each already quoted."""
     return (
         f"$Service = {service}\n$Group = {group}\n$Assignment = {assignment}\n"
         "# What was there before each change is kept in this file; the undo script reads it.\n"
-        "$UndoFile = 'syncops-undo.csv'\n$ErrorActionPreference = 'Stop'\n"
+        f"$UndoFile = {undo_file}\n$ErrorActionPreference = 'Stop'\n"
     )
 
 

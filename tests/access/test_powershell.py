@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,11 @@ def test_the_application_gets_the_role_in_exchange_online() -> None:
     script = powershell.impersonation_script(host, USERS)
     run(organization, script, {})
     assert organization.assignments == {
-        powershell.ASSIGNMENT: {"role": "Application EWS.AccessAsApp", "who": OBJECT, "scope": powershell.GROUP}
+        "syncops Main Street impersonation": {
+            "role": "Application EWS.AccessAsApp",
+            "who": OBJECT,
+            "scope": "syncops Main Street accounts",
+        }
     }
     assert organization.applications == {OBJECT: APPLICATION}
     assert not re.search(r"^[^#]*ApplicationImpersonation", script, re.MULTILINE)
@@ -164,9 +169,22 @@ def test_the_articles_own_command_is_there_when_asked_for() -> None:
     host, organization = host_of("2019", "impersonation"), organization_of("2019")
     script = powershell.impersonation_script(host, USERS, whole_organisation=True)
     run(organization, script, {})
-    assert organization.assignments[powershell.ASSIGNMENT]["scope"] == ""
+    assert organization.assignments[powershell.assignment_of(host)]["scope"] == ""
     assert "New-ManagementRoleAssignment -Name $Assignment -Role ApplicationImpersonation -User $Service" in script
     assert "opens every mailbox" in script
+
+
+def test_two_hosts_of_one_organisation_do_not_share_names() -> None:
+    """Group, assignment and the file of the undo are each host's own, whatever signs its name has, and short enough for Exchange."""
+    hosts = [
+        replace(host_of("2019"), name=name, host_id=str(number))
+        for number, name in enumerate(("Zürich", "Z/rich", "Zuerich", "x" * 99))
+    ]
+    for name_of in (powershell.group_of, powershell.assignment_of, powershell.undo_file_of):
+        names = [name_of(host) for host in hosts]
+        assert len(set(names)) == len(hosts)
+        assert max(map(len, names)) <= 64
+        assert all(name.isascii() and "/" not in name for name in names)
 
 
 def test_only_the_red_cells_are_mended() -> None:
@@ -268,14 +286,12 @@ def test_without_a_service_account_there_is_no_script() -> None:
     """A host that names nobody to give rights to is refused, with how to name them."""
     host, organization = host_of("2016"), organization_of("2016")
     matrix = check(organization, host)
-    nameless = Host(**{**{f: getattr(host, f) for f in host.__slots__}, "service_user": ""})
+    nameless = replace(host, service_user="")
     with pytest.raises(InputError, match="--service-user"):
         powershell.mend_script(matrix, nameless)
     online = host_of("Office 365", "impersonation")
     with pytest.raises(InputError, match="--client-id"):
-        powershell.impersonation_script(
-            Host(**{**{f: getattr(online, f) for f in online.__slots__}, "client_id": ""}), USERS
-        )
+        powershell.impersonation_script(replace(online, client_id=""), USERS)
 
 
 # ── what they are ────────────────────────────────────────────────────────────────────────────────────────────────────

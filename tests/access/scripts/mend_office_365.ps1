@@ -2,10 +2,10 @@
 # Run in PowerShell 7 or Windows PowerShell, after: Connect-ExchangeOnline
 
 $Service = 'svc@example.test'
-$Group = 'syncops accounts'
-$Assignment = 'syncops impersonation'
+$Group = 'syncops Main Street accounts'
+$Assignment = 'syncops Main Street impersonation'
 # What was there before each change is kept in this file; the undo script reads it.
-$UndoFile = 'syncops-undo.csv'
+$UndoFile = 'syncops-undo-Main-Street.csv'
 $ErrorActionPreference = 'Stop'
 
 $script:Failed = 0
