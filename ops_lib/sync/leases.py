@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import Connection, delete, select, update
 
@@ -96,13 +97,26 @@ def kept(database: Database, account_id: str, owner: str, seconds: float) -> Ite
 
 def this_worker() -> str:
     """Who holds a lease: machine, process and when that process began, so that a dead holder can be told from a new one with its number."""
-    return f"{socket.gethostname()}/{os.getpid()}/{_began(os.getpid())}/{uuid.uuid4().hex[:8]}"
+    return f"{this_machine()}/{os.getpid()}/{_began(os.getpid())}/{uuid.uuid4().hex[:8]}"
+
+
+def this_machine() -> str:
+    """Where process numbers mean the same processes: containers may share a host's name, and a copy of a machine has its name too.
+
+    Name, boot and process namespace; the name alone on systems that do not say the others.
+    """
+    boot = namespace = ""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    with suppress(OSError):
+        namespace = str(Path("/proc/self/ns/pid").stat().st_ino)
+    return "@".join(part for part in (socket.gethostname(), boot, namespace) if part)
 
 
 def is_dead(owner: str) -> bool:
     """Whether the holder is a process of this machine that no longer runs. A holder elsewhere is alive until its lease ends."""
     machine, pid, began, _ = owner.rsplit("/", 3)
-    return machine == socket.gethostname() and _began(int(pid)) != began
+    return machine == this_machine() and _began(int(pid)) != began
 
 
 def _began(pid: int) -> str:

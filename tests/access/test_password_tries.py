@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from ops_lib.mailbox.ews.transport import close_connections
 from ops_lib.model import Host, Kind
 from ops_lib.sandbox.server import Sandbox
 from ops_lib.sync.fleet import Fleet
+from ops_lib.sync.leases import this_machine
 from ops_lib.sync.ledger import Ledger
 from tests.support.sandbox import ALICE, BOB, CAROL, SERVICE
 from tests.support.signing_in import Office
@@ -227,7 +227,7 @@ def test_a_worker_that_died_holds_nobody_up(database: Database) -> None:
     """The try of a process that no longer runs is nobody's: the next one goes on at once."""
     gate(database).enter()
     with database.begin() as connection:
-        connection.execute(t.password_tries.update().values(trying=f"{socket.gethostname()}/4194304/1/dead"))
+        connection.execute(t.password_tries.update().values(trying=f"{this_machine()}/4194304/1/dead"))
     gate(database, sleep=lambda seconds: pytest.fail("waited")).enter()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, update
 
 from ops_lib.database import tables as t
 from ops_lib.database.engine import Database
+from ops_lib.sync.leases import this_machine
 
 
 class Killed(BaseException):
@@ -69,7 +69,7 @@ class MortalDatabase:
 def bury(database: Database) -> None:
     """What others see of a worker that was killed: the holder of its lease is a process that no longer runs."""
     with database.begin() as connection:
-        connection.execute(update(t.leases).values(owner=f"{socket.gethostname()}/{os.getpid()}/0/dead"))
+        connection.execute(update(t.leases).values(owner=f"{this_machine()}/{os.getpid()}/0/dead"))
 
 
 def outlive_leases(database: Database) -> None:

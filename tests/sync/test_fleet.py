@@ -18,7 +18,7 @@ from ops_lib.model import Account, Host
 from ops_lib.sync import leases
 from ops_lib.sync.cycle import CycleResult, Options
 from ops_lib.sync.fleet import Fleet, next_status
-from ops_lib.sync.leases import Leases, is_dead, this_worker
+from ops_lib.sync.leases import Leases, is_dead, this_machine, this_worker
 from ops_lib.sync.ledger import Ledger, Outcome
 from ops_lib.workspace import Workspace
 from tests.support.memory_mailbox import MemoryMailbox
@@ -114,7 +114,7 @@ def test_a_cycle_longer_than_the_lease_is_finished(
 @pytest.mark.req("Y8")
 def test_a_dead_workers_lease_is_taken_over_at_once(database: Database, desk: Desk) -> None:
     """A lease whose process of this machine no longer runs holds nobody up; one of another machine does, until its time is over."""
-    dead = f"{socket.gethostname()}/4194304/1/deadbeef"
+    dead = f"{this_machine()}/4194304/1/deadbeef"
     assert is_dead(dead)
     assert not is_dead(this_worker())
     assert not is_dead(f"elsewhere/{os.getpid()}/1/deadbeef")
@@ -124,6 +124,20 @@ def test_a_dead_workers_lease_is_taken_over_at_once(database: Database, desk: De
         assert not Leases(c).take("1", this_worker(), 600)
         c.execute(update(t.leases).values(until=datetime.now(UTC) - timedelta(seconds=1)))
         assert Leases(c).take("1", this_worker(), 600)
+
+
+@pytest.mark.req("Y8")
+@pytest.mark.skipif(this_machine().count("@") < 2, reason="this system names neither boots nor process namespaces")
+def test_containers_with_one_name_leave_each_other_their_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A holder in another process namespace, or of another boot, is alive until its lease ends, though it has this host's name and no process
+    here has its number: so is one that an earlier version noted by name alone."""
+    assert is_dead(f"{this_machine()}/4194304/1/x")
+    name, boot, namespace = this_machine().split("@")
+    assert not is_dead(f"{name}@{boot}@{int(namespace) + 1}/4194304/1/x")
+    assert not is_dead(f"{name}@another-boot@{namespace}/4194304/1/x")
+    assert not is_dead(f"{name}/4194304/1/x")
+    monkeypatch.setattr(socket, "gethostname", lambda: "another-name")
+    assert not is_dead(f"{name}@{boot}@{namespace}/4194304/1/x")
 
 
 def test_whoever_lost_the_lease_writes_nothing_more(workspace: Workspace, desk: Desk) -> None:
