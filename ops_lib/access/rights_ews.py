@@ -280,6 +280,10 @@ class _Looking:
 
     def _directory(self) -> None:
         """Does anybody have this address? Asked as the service account itself, where acting as the user is refused."""
+        if self.host.auth == "oauth-app":
+            why = "impersonation is refused, and an app can ask the directory for nobody as itself"
+            self.seen.say(Right.MAILBOX, Holds.UNKNOWN, "could not be seen", self._evidence("not asked"), why)
+            return
         asked = "ResolveNames"
         try:
             (message, *_) = self._ask(whose_address(self.account.mailbox), replace(self.host, access="delegate"))

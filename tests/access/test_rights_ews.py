@@ -249,6 +249,29 @@ def test_impersonation_is_told_apart_from_a_missing_mailbox(sandbox: Sandbox, lo
     assert sandbox.requests.total("GetFolder", ALICE) == sandbox.requests.total("*", ALICE) == 1
 
 
+@pytest.mark.req("P4")
+def test_an_app_out_of_its_scope_asks_once(sandbox: Sandbox, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app that may act for alice alone is green there; of bob impersonation is missing, and whether he has a mailbox is unknown."""
+    monkeypatch.setenv("X", sandbox.app.secret)
+    sandbox.organisation.grant_impersonation(sandbox.app.client_id, {ALICE})
+    found = look(
+        ALICE,
+        BOB,
+        access="impersonation",
+        auth="oauth-app",
+        url=sandbox.ews_url_https,
+        ca_bundle=str(sandbox.ca_file),
+        tenant_id=sandbox.directory.tenant_id,
+        client_id=sandbox.app.client_id,
+        authority=sandbox.entra_url,
+        service_user="",
+    )
+    assert set(held(found).values()) == {Y}
+    assert held(found, BOB)[Right.IMPERSONATION] is N
+    assert held(found, BOB)[Right.MAILBOX] is UNKNOWN
+    assert found.requests == 2
+
+
 @pytest.mark.req("P4", "P7")
 def test_a_delegate_who_could_act_as_the_user_has_more_than_needed(sandbox: Sandbox, look: Look) -> None:
     """With delegate access, a leftover right to impersonate is found and is more than the host needs."""
