@@ -156,6 +156,8 @@ CUT = {
             "Calendar   svc@e… {Editor}",
         )
     ),
+    "what stands after the level": table("{Editor…}"),
+    "a row that does not stand under its header": f"{ASKED}\n\nFolderName User    AccessRights\n---------- ----    ------------\nCalendar   svc-abcdEditor\n",
     "the list of rights, by the end of the copy": table("{CreateItems, ReadItems, FolderVisible").rstrip(),
     "rows that do not fit": f"{ASKED}\n\nFolderName User\nAccessRights\n---------- ----\n------------\nCalendar   svc\n{{Editor}}\nmore\n",
 }
