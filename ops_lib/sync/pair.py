@@ -159,7 +159,9 @@ class Pair:
     # ── both there ───────────────────────────────────────────────────────────────────────────────────────────────────
     def _merge(self, crm: Entry, outlook: Entry) -> list[Change]:
         link = self.link
-        shared = tuple(sorted(set(shared_fields(link.agreed)) & set(shared_fields(outlook))))
+        # While its user keeps a CRM-born event private, its title and place go neither way: the CRM knows its own, Outlook the user's.
+        hidden = HIDDEN if self.item is not None and self.item.is_private else frozenset()
+        shared = tuple(sorted(set(shared_fields(link.agreed)) & set(shared_fields(outlook)) - hidden))
         crm_edits, outlook_edits = differing(crm, link.agreed, shared), differing(outlook, link.agreed, shared)
         winner, loser = self._winner(crm, outlook, crm_edits, outlook_edits, shared)
         target = taking(link.agreed, winner, shared)
@@ -170,13 +172,15 @@ class Pair:
         target = taking(target, crm, one_way_fields(link.agreed, "crm"))
         # A private event that became open tells all of itself.
         told_crm = {*one_way_fields(outlook, "exchange"), *shared_fields(outlook)} - set(shared)
+        if link.origin is Origin.CRM:
+            told_crm -= hidden
         target = taking(target, outlook, told_crm)
         to_exchange = differing(target, outlook, shared) | differing(
             target, link.agreed, one_way_fields(link.agreed, "crm")
         )
         to_crm = differing(target, crm, shared) | differing(target, link.agreed, told_crm)
         if outlook.is_private:  # whatever was typed over it
-            to_crm |= differing(target, crm, _HIDDEN)
+            to_crm |= differing(target, crm, HIDDEN)
         conflict = "" if loser is None else f"; both sides edited it, {self.policy.conflict!r} decided"
         changes = []
         if to_exchange:
@@ -193,7 +197,7 @@ class Pair:
                     action,
                     "crm",
                     f"{_words(to_crm)} changed in Outlook{conflict}"
-                    if to_crm - _HIDDEN or not outlook.is_private
+                    if to_crm - HIDDEN or not outlook.is_private
                     else "it is private: the CRM shows busy time only",
                     before=taking(crm, target, told_crm - to_crm),  # what the CRM's user made of the rest stays
                     after=target,
@@ -284,7 +288,8 @@ class Pair:
         )
 
 
-_HIDDEN = frozenset({"description", "location"})
+HIDDEN = frozenset({"description", "location"})
+"""What is not told, or not written over, of a private event."""
 
 _WORDS = {
     "description": "the title",

@@ -40,6 +40,7 @@ from ops_lib.sync.outcomes import (
     unread_id_of,
     versions_of,
 )
+from ops_lib.sync.pair import HIDDEN
 from ops_lib.sync.records import Retry
 from ops_lib.sync.stamps import make_stamp
 
@@ -396,7 +397,9 @@ class Writer:
                     usable = item
                 else:
                     now = entry_of_item(item, change.link.agreed, as_text(item.body, is_html=item.body_is_html))
-                    if differing(now, change.before, shared_fields(change.link.agreed)):
+                    is_changed = bool(differing(now, change.before, shared_fields(change.link.agreed)))
+                    # A private event's own title and place are never written over; that it is private shows only now where the CRM alone had news.
+                    if is_changed or (item.is_private and _retitles(change)):
                         self._result.again.append(change)
                     else:
                         usable = item
@@ -482,3 +485,10 @@ class Writer:
             self._account.account_id, change.key, change.kind, attempts=0, now=self._now, reason=reason
         )
         self._result.retried.add(change.key)
+
+
+def _retitles(change: Change) -> bool:
+    """Whether an update writes the title or the place."""
+    return (
+        change.before is not None and change.after is not None and bool(differing(change.after, change.before, HIDDEN))
+    )

@@ -207,6 +207,34 @@ def test_a_visit_made_private_in_outlook_keeps_its_title_in_the_crm(desk: Server
     assert [(a.description, a.location) for a in desk.activities()] == [("Tour with Ruth", "Lobby")]
 
 
+@pytest.mark.req("O7", "Y3")
+@pytest.mark.parametrize("access", ["impersonation", "viewer"])
+def test_what_a_private_visit_is_called_in_outlook_stays(
+    access: str, sandbox: Sandbox, sqlite_database: Database
+) -> None:
+    """Its title and place edited in the CRM, once and with its time, reach Outlook only when the event is open again, and then by the rule."""
+    desk = desk_of(access, sandbox, sqlite_database)
+    tour = desk.add("Tour", at(2, 10), location="Lobby")
+    desk.settle()
+    [item] = desk.stored()
+    own = {"item:Subject": SECRETS[0], "calendar:Location": SECRETS[1]}
+    desk.sandbox.organisation.update_item(item, {"item:Sensitivity": "Private", **own})
+    desk.settle()
+    desk.edit(tour, description="Tour 2", location="Office")
+    desk.settle()
+    assert {uri: item.values[uri] for uri in own} == own
+    desk.edit(tour, description="Tour 3", when=at(2, 15))
+    desk.settle()
+    assert ({uri: item.values[uri] for uri in own}, item.values["calendar:Start"]) == (own, at(2, 15).start)
+    assert [(a.description, a.location, a.when) for a in desk.activities()] == [("Tour 3", "Office", at(2, 15))]
+    desk.sandbox.organisation.update_item(
+        item, {"item:Sensitivity": "Normal", "item:Subject": "Tour", "calendar:Location": "Lobby"}
+    )
+    desk.settle()
+    assert [one.id for one in desk.stored()] == [item.id]
+    assert (item.values["item:Subject"], item.values["calendar:Location"]) == ("Tour 3", "Office")
+
+
 @pytest.mark.req("O7", "O5")
 def test_one_private_series_is_busy_time_each_time(desk: ServerDesk) -> None:
     """Each occurrence of a private series is Busy; one that is moved is Busy at its new time."""

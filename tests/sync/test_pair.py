@@ -208,6 +208,26 @@ def test_private_events() -> None:
     assert (opened.side, opened.after.description, opened.after.location) == ("crm", "Doctor", "Clinic")
 
 
+@pytest.mark.req("O7")
+def test_a_private_event_of_the_crm_s() -> None:
+    """While it is private its title and place go neither way, its time both; when it is open again the ordinary rules hold."""
+    secret = item(subject="Doctor", location="Clinic", is_private=True)
+    renamed = activity(description="Tour 2", location="Lobby", version=2)
+    seen = one(renamed, OURS, secret)
+    assert (seen.action, seen.after) == ("link", OURS.agreed)
+    moved = one(replace(renamed, when=NOON), OURS, secret)
+    assert (moved.side, moved.after) == ("exchange", replace(OURS.agreed, when=NOON))
+    followed = one(renamed, OURS, replace(secret, when=NOON), rules=policy(reschedule="update"))
+    assert (followed.side, followed.loser) == ("crm", None)
+    assert followed.before is not None
+    assert followed.after is not None
+    opened = one(renamed, OURS, replace(secret, is_private=False), rules=policy(conflict="crm"))
+    assert opened.after is not None
+    assert (opened.side, opened.after.description, opened.after.location) == ("exchange", "Tour 2", "Lobby")
+    assert opened.loser is not None
+    assert (opened.loser.description, opened.loser.location) == ("Doctor", "Clinic")
+
+
 @pytest.mark.req("C3")
 def test_all_day_switched_in_the_crm() -> None:
     """Event and task change places: the new one is made before the old one is removed; an edit in Outlook that wins keeps it where it is."""
