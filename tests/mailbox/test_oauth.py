@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from ops_lib.diagnosis.sign_in_errors import AADSTS
+from ops_lib.diagnosis.statuses import status_of
 from ops_lib.errors import InputError, MailboxError, ServerBusy, ServerFailed, SignInRefused, Unreachable
 from ops_lib.mailbox.ews import oauth
 from ops_lib.mailbox.ews.oauth import MsalCredentials, TokenSource, refusal, source_of
@@ -35,11 +36,15 @@ class World:
         self.refuse: dict[str, Any] | None = None
         self.refuse_status = 401
         self.same_token = False
+        self.instead: dict[str, Reply] = {}
         self.stub = Stub(self._play, tls)
 
     def _play(self, asked: Asked, number: int) -> Reply:
         base = self.stub.url.partition("/EWS")[0]
         as_json = {"Content-Type": "application/json"}
+        for ending, reply in self.instead.items():
+            if asked.path.endswith(ending):
+                return reply
         if asked.path.endswith("openid-configuration"):
             document = {
                 "authorization_endpoint": f"{base}/t/oauth2/v2.0/authorize",
@@ -230,6 +235,46 @@ def test_a_directory_that_fails_is_no_refusal(world: World, sign_in: Open) -> No
     assert error.transient
     assert sum(asked.path.endswith("/token") for asked in world.stub.asked) == 1
     assert mailbox.requests == 0
+
+
+@pytest.mark.parametrize("asked_for", ["/openid-configuration", "/token"])
+def test_a_page_in_place_of_the_directorys_answer_is_no_refusal(world: World, sign_in: Open, asked_for: str) -> None:
+    """A proxy's page where the directory should answer, with status 200, passes: nothing is said of the tenant, and it is asked again."""
+    world.instead[asked_for] = Reply("<html>proxy login</html>", headers={"Content-Type": "text/html"})
+    mailbox = sign_in()
+    error = failing(mailbox)
+    assert type(error) is ServerFailed
+    assert error.transient
+    assert "tenant" not in str(error)
+    assert "proxy" in error.fix
+    assert status_of(error) == "Error - Not Syncing"
+    world.instead.clear()
+    assert list(mailbox.changes(Kind.EVENT).items) == []
+
+
+def test_a_tenant_that_does_not_exist_is_named_by_its_code(world: World, sign_in: Open) -> None:
+    """What the directory says of an unknown tenant, while it is asked for its addresses, is explained by its code."""
+    said = {
+        "error": "invalid_tenant",
+        "error_description": "AADSTS90002: Tenant 't' not found.",
+        "error_codes": [90002],
+    }
+    world.instead["/openid-configuration"] = Reply(json.dumps(said), 400, {"Content-Type": "application/json"})
+    error = failing(sign_in())
+    assert isinstance(error, SignInRefused)
+    assert error.response_code == "AADSTS90002"
+    assert (error.message, error.fix) == (AADSTS["90002"].meaning, AADSTS["90002"].fix)
+    assert world.seen == []
+
+
+def test_a_directory_that_is_none_is_quoted(world: World, sign_in: Open) -> None:
+    """Where the tenant's addresses are refused without a code, what was answered is shown."""
+    world.instead["/openid-configuration"] = Reply("no such page", 404)
+    error = failing(sign_in())
+    assert isinstance(error, SignInRefused)
+    assert "does not know this tenant" in error.message
+    assert "404" in error.message
+    assert "authority" in error.fix
 
 
 def test_a_directory_out_of_reach_is_unreachable(sign_in: Open) -> None:

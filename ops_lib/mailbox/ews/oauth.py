@@ -11,6 +11,7 @@ Source: MSAL Python; the directory's *authentication error codes*.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import threading
@@ -132,16 +133,28 @@ def asked(app: App, subject: str, question: Callable[[], T]) -> T:
             f"the directory at {app.authority} cannot be reached, or does not answer in time", subject=subject,
             response_code=UNREACHABLE_CODE, fix="check the host's authority, the name service, the firewall and the CA bundle.",
         )  # fmt: skip
-    except ValueError as exception:  # the tenant's addresses: MSAL puts the directory's answer into the message
-        found = re.search(r"AADSTS(\d+)", str(exception))
-        known = sign_in_errors.AADSTS.get(found.group(1)) if found else None
-        error = SignInRefused(
-            known.meaning if known else f"the directory does not know this tenant: {shown(str(exception), app.secret)}",
-            subject=subject,
-            response_code=found.group(0) if found else "",
-            fix=known.fix if known else "check the host's tenant id and authority.",
-        )
+    except ValueError as exception:
+        # For the tenant's addresses MSAL says a text of its own, and what the directory answered stays in what it came from.
+        cause = exception.__context__ if isinstance(exception.__context__, ValueError) else exception
+        if isinstance(cause, json.JSONDecodeError):
+            error = ServerFailed(
+                f"what answers at {app.authority} is no directory: it sent no JSON", subject=subject, response_code="no JSON",
+                fix="nothing, if the next cycle succeeds; else look for a proxy that answers in the directory's place, and check the host's authority.",
+            )  # fmt: skip
+        else:
+            error = _no_tenant(shown(str(cause), app.secret), subject)
     raise error
+
+
+def _no_tenant(said: str, subject: str) -> SignInRefused:
+    found = re.search(r"AADSTS(\d+)", said)
+    known = sign_in_errors.AADSTS.get(found.group(1)) if found else None
+    return SignInRefused(
+        known.meaning if known else f"the directory does not know this tenant: {said}",
+        subject=subject,
+        response_code=found.group(0) if found else "",
+        fix=known.fix if known else "check the host's tenant id and authority.",
+    )
 
 
 def shown(said: str, secret: str) -> str:
