@@ -239,8 +239,8 @@ class Accounts:
         rows = {str(row.account_id): row for row in self._connection.execute(query)}
         return [each for each in known if each.calendar and _is_unattempted(rows.get(each.account_id))]
 
-    def ask_again(self, host: Host, now: datetime) -> list[Account]:
-        """After a new secret (H3): the accounts whose sign-in was refused are due at once. Which they are."""
+    def ask_again(self, host: Host, now: datetime, changed: str = "the secret") -> list[Account]:
+        """After a new secret (H3) or app registration: the accounts whose sign-in was refused are due at once. Which they are."""
         chosen = {each.account_id: each for each in self.accounts(host=host.name)}
         is_refused = (account_statuses.c.account_id.in_([number(each) for each in chosen])) & (
             account_statuses.c.status == UNAUTHORIZED
@@ -255,7 +255,7 @@ class Accounts:
                 attempts=0,
                 response_code="",
                 evidence="",
-                sub_cause="the secret was changed; the next cycle signs in with it",
+                sub_cause=f"{changed} was changed; the next cycle signs in with it",
             )
         )
         return [chosen[each] for each in sorted({str(each) for each in found})]

@@ -28,6 +28,9 @@ State = Literal["needed", "signed-in", "refused"]
 BY_PERSON = ("oauth-code", "oauth-device")
 """The ways of signing in that need a person, once."""
 
+_GONE = "not signed in"
+_GONE_REASON = "the sign-in is not in the vault any more, or was for another app registration"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInState:
@@ -118,8 +121,15 @@ class SignInStates:
         return served
 
     def refused(self, account: Account, error: SignInRefused, now: datetime) -> None:
-        """Note that the signer's token was refused; the banner asks from the first refusal on, not anew with each."""
+        """Note that the signer's token was refused, or is not there any more; the banner asks from the first time on, not anew each time."""
         before = self.of(account)
+        if error.response_code == _GONE:
+            if before.state == "signed-in":
+                self._set(
+                    account, state="needed", since=now, response_code=_GONE, reason=_GONE_REASON,
+                    fix=f"syncops signin {account.mailbox}.",
+                )  # fmt: skip
+            return
         if before.state == "refused" and before.response_code == error.response_code:
             return
         self._set(
@@ -132,10 +142,13 @@ class SignInStates:
         )
 
     def works(self, account: Account) -> None:
-        """Note that a sign-in that was refused is accepted again: an administrator lifted what stood in its way."""
+        """Note that a sign-in is accepted again: an administrator lifted what stood in its way, or the former app or vault is back."""
         self._connection.execute(
             update(sign_ins)
-            .where(sign_ins.c.account_id == number(account.account_id), sign_ins.c.state == "refused")
+            .where(
+                sign_ins.c.account_id == number(account.account_id),
+                (sign_ins.c.state == "refused") | (sign_ins.c.response_code == _GONE),
+            )
             .values(state="signed-in", response_code="", reason="", fix="")
         )
 
@@ -144,15 +157,13 @@ class SignInStates:
         if host.auth not in BY_PERSON:
             password_tries.forget(self._connection, host, host.service_user)
             return []
-        known = Accounts(self._connection).accounts(host=host.name)
-        signers = {each.account_id: each for each in (self.signer(host, account) for account in known)}
-        asked = [each for each in signers.values() if self.of(each).since is not None]
-        for each in asked:
-            self._set(
-                each, state="needed", since=now, response_code="", reason="the host's client secret was changed",
-                fix=f"syncops signin {each.mailbox}.",
-            )  # fmt: skip
-        return asked
+        return self._ask_all(host, now, code="", reason="the host's client secret was changed")
+
+    def app_changed(self, host: Host, now: datetime) -> list[Account]:
+        """After another app, tenant, directory or way of signing in: what was kept was for the former one. Who is asked."""
+        if host.auth not in BY_PERSON:
+            return []
+        return self._ask_all(host, now, code=_GONE, reason="the host's app registration was changed")
 
     # ── the banner ───────────────────────────────────────────────────────────────────────────────────────────────────
     def waiting(self) -> list[Waiting]:
@@ -229,6 +240,17 @@ class SignInStates:
         return signer
 
     # ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    def _ask_all(self, host: Host, now: datetime, *, code: str, reason: str) -> list[Account]:
+        """Ask everybody who signed in on a host to do so again. Who that is."""
+        known = Accounts(self._connection).accounts(host=host.name)
+        signers = {each.account_id: each for each in (self.signer(host, account) for account in known)}
+        asked = [each for each in signers.values() if self.of(each).since is not None]
+        for each in asked:
+            self._set(
+                each, state="needed", since=now, response_code=code, reason=reason, fix=f"syncops signin {each.mailbox}."
+            )  # fmt: skip
+        return asked
+
     def _set(self, account: Account, **values: object) -> None:
         key = number(account.account_id)
         changed = self._connection.execute(update(sign_ins).where(sign_ins.c.account_id == key).values(**values))

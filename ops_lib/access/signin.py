@@ -120,17 +120,17 @@ class Access:
         return app_of(host, secret)
 
     def note(self, host: Host, account: Account, error: OpsError | None) -> None:
-        """Keep what a cycle met with a person's sign-in: refused, or (``None``) accepted."""
+        """Keep what a cycle met with a person's sign-in: refused, gone, or (``None``) accepted."""
         if host.auth not in BY_PERSON:
             return
         with self._database.read() as connection:
             states = SignInStates(connection)
             signer = states.signer(host, account)
-            was_refused = states.of(signer).state == "refused"
-        if error is None and was_refused:
+            before = states.of(signer)
+        if error is None and before.since is not None and before.state != "signed-in":
             with self._database.begin() as connection:
                 SignInStates(connection).works(signer)
-        elif isinstance(error, SignInRefused) and error.response_code != "not signed in":
+        elif isinstance(error, SignInRefused):
             with self._database.begin() as connection:
                 SignInStates(connection).refused(signer, error, self._now())
 

@@ -66,12 +66,18 @@ def edit(name: NameArgument, options: HostOptions, secret: SecretOptions) -> Non
         before = hosts.get(name)
         host = hosts.edit(name, entered, today=now.date())
         is_new_secret = entered.secret is not None or before.service_user != host.service_user
-        again = Accounts(connection).ask_again(host, now) if is_new_secret else []
-        asked = SignInStates(connection).secret_changed(host, now) if is_new_secret else []
+        is_new_app = host.auth.startswith("oauth") and _app_of(before) != _app_of(host)
+        again = []
+        if is_new_secret or is_new_app:
+            changed = "the app registration" if is_new_app else "the secret"
+            again = Accounts(connection).ask_again(host, now, changed)
+        states = SignInStates(connection)
+        asked = states.secret_changed(host, now) if is_new_secret else []
+        asked = states.app_changed(host, now) if is_new_app else asked
     if entered.secret is not None and before.secret != host.secret:
         forget(before.secret)
     typer.echo(f"changed host {host.name}")
-    if is_new_secret:
+    if is_new_secret or is_new_app:
         say(
             f"note: the sign-in is new: syncops host check {host.name!r} tries it; {len(again)} accounts that were refused try again."
         )
@@ -79,6 +85,11 @@ def edit(name: NameArgument, options: HostOptions, secret: SecretOptions) -> Non
         say(f"note: {each.mailbox} is asked to sign in again: syncops signin {each.mailbox}")
     for remark in remarks(host, now.date()):
         say(f"note: {remark}")
+
+
+def _app_of(host: Host) -> tuple[str, ...]:
+    """What a kept sign-in is good for."""
+    return (host.auth, host.authority, host.tenant_id, host.client_id)
 
 
 @app.command()

@@ -196,6 +196,48 @@ def test_a_new_client_secret_asks_to_sign_in_again(make: Make, monkeypatch: pyte
     assert on(office)("banner", "--json").json == []
 
 
+@pytest.mark.req("A6", "A9")
+@pytest.mark.parametrize(
+    ("option", "other"),
+    [
+        ("--client-id", "22222222-2222-4222-8222-222222222222"),
+        ("--tenant-id", "11111111-1111-4111-8111-111111111111"),
+        ("--authority", "https://directory.example"),
+    ],
+)
+def test_another_app_registration_asks_to_sign_in_again(make: Make, option: str, other: str) -> None:
+    """A sign-in is good for one app, tenant and directory: with another, the banner asks; back with the former, the next cycle mends it."""
+    office = make()
+    office.sign_in(office.add(ALICE))
+    run = on(office)
+    before = getattr(office.host, option.strip("-").replace("-", "_"))
+    assert f"{ALICE} is asked to sign in again" in run("host", "edit", "cloud", option, other).stderr
+    run("sync", exit_code=1)
+    (row,) = run("banner", "--json").json
+    assert (row["account"], row["state"], row["response_code"]) == (ALICE, "needed", "not signed in")
+    assert row["reason"] == "the host's app registration was changed"
+    run("host", "edit", "cloud", option, before)
+    run("sync")
+    assert run("banner", "--json").json == []
+
+
+@pytest.mark.req("A6", "A9")
+def test_a_vault_that_was_moved_away_asks_to_sign_in_again(make: Make) -> None:
+    """After a cycle has found no sign-in, the banner asks for it, once and for the moment it was found; with the vault back it is mended."""
+    office = make()
+    office.sign_in(office.add(ALICE))
+    run, vault = on(office), office.workspace.vault.path
+    away = vault.rename(vault.with_suffix(".away"))
+    run("sync", exit_code=1)
+    (row,) = run("banner", "--json").json
+    assert (row["account"], row["state"], row["next_step"]) == (ALICE, "needed", f"syncops signin {ALICE}.")
+    run("sync", exit_code=1)
+    assert run("banner", "--json").json == [row]
+    away.rename(vault)
+    run("sync")
+    assert run("banner", "--json").json == []
+
+
 @pytest.mark.req("R9")
 def test_a_secret_from_stdin_goes_into_the_vault(make: Make) -> None:
     """A piped secret is in the vault only, works, is replaced and removed by the next one, and is not kept where the command failed."""
