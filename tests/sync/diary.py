@@ -147,7 +147,8 @@ class Diary:
             outlook_row(item, is_hidden=True)
             for number, items in now.outlook.items()
             for item in items
-            if self._is_hidden(number, item) and window.shows(item.when)
+            # A private event that came back anew, its time having been edited in the CRM, is made of what the CRM knows of it.
+            if (number == BUSY or self._is_hidden(number, item)) and window.shows(item.when)
         )
         busy = sorted(crm_row(a) for a in now.crm.get(BUSY, ()) if window.shows(a.when))
         if hidden != busy:
