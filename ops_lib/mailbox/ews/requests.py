@@ -391,7 +391,10 @@ def event_times(when: When, time_zone: str) -> tuple[datetime, datetime]:
     if not isinstance(when, AllDay):
         return when.start, when.end
     zone = ZoneInfo(win_tz[windows_zone(time_zone)[0]])
-    return datetime.combine(when.start, time(), zone), datetime.combine(when.end, time(), zone)
+    start, end = datetime.combine(when.start, time(), zone), datetime.combine(when.end, time(), zone)
+    # A midnight that daylight saving skips is 01:00 of a new day, which a server would fill up. An hour earlier it fills up the right one.
+    is_skipped = end.astimezone(UTC).astimezone(zone).time() != time()
+    return start, end.replace(fold=1) if is_skipped else end
 
 
 @cache
