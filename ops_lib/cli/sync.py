@@ -223,9 +223,8 @@ def statuses(workspace: Workspace, accounts: Sequence[Account]) -> list[dict[str
     """One row per account and process, as `status --json` prints them."""
     from ops_lib.access.hosts import Hosts
     from ops_lib.cli.retry import as_document
-    from ops_lib.diagnosis.statuses import NOT_ENABLED, UNATTEMPTED
+    from ops_lib.diagnosis.statuses import NOT_ENABLED, UNATTEMPTED, owner_and_next_step
     from ops_lib.sync.failures import failures
-    from ops_lib.sync.fleet import owner_and_next_step
     from ops_lib.sync.ledger import Ledger
     from ops_lib.sync.mapping import instant_text
 
@@ -241,7 +240,7 @@ def statuses(workspace: Workspace, accounts: Sequence[Account]) -> list[dict[str
                 kept = ledger.status(account.account_id, process)
                 name = NOT_ENABLED if not enabled[process] else kept.status if kept is not None else UNATTEMPTED
                 is_kept = kept is not None and kept.status == name
-                owner, next_step = owner_and_next_step(name)
+                owner, next_step = owner_and_next_step(name, kept.response_code if kept is not None and is_kept else "")
                 rows.append(
                     {
                         "account": account.mailbox,

@@ -124,6 +124,9 @@ OTHER_MAILBOX = Refusal(
 OURS: dict[str, Refusal] = {
     "not signed in": NEVER_SIGNED_IN,
     "another mailbox": OTHER_MAILBOX,
+    "unknown tenant": Refusal(
+        "the directory does not know this tenant", CRM, "checks the host's tenant id and authority."
+    ),
     "sign-in address unreachable": Refusal(
         "the directory cannot be reached, or does not answer in time", CRM, "checks the host's authority, the name service, the firewall and the CA bundle."
     ),
@@ -139,7 +142,14 @@ def of_answer(number: str, error: str) -> Refusal:
     return AADSTS.get(number) or OAUTH.get(error) or UNKNOWN
 
 
+def of_code(response_code: str) -> Refusal | None:
+    """What a failure's code means, where it is one of signing in at the directory."""
+    if response_code.startswith("AADSTS"):
+        return AADSTS.get(response_code.removeprefix("AADSTS"), UNKNOWN)
+    return OAUTH.get(response_code) or OURS.get(response_code)
+
+
 def needs_sign_in(response_code: str) -> bool:
     """Whether only a person who signs in mends what this code stands for: then nobody asks the directory again before."""
-    refusal = AADSTS.get(response_code.removeprefix("AADSTS")) or OAUTH.get(response_code) or OURS.get(response_code)
+    refusal = of_code(response_code)
     return refusal is not None and refusal.by_signing_in

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ops_lib.diagnosis import sign_in_errors
 from ops_lib.errors import (
     AccessRefused,
     AnswerLost,
@@ -159,6 +160,20 @@ _BY_CODE = {
     "ErrorInternalServerError": INTERNAL_SERVER_ERROR,
     "ErrorInternalServerTransientError": INTERNAL_SERVER_ERROR,
 }
+
+
+_OF_SIGNING_IN = frozenset({UNAUTHORIZED, FORBIDDEN, NOT_SYNCING})
+
+
+def owner_and_next_step(status: str, response_code: str = "") -> tuple[str, str]:
+    """Who must act on a status, and what to do. Where the directory refused a token, its code says it better than the status does."""
+    refusal = sign_in_errors.of_code(response_code) if status in _OF_SIGNING_IN else None
+    if refusal is not None:
+        return refusal.who, f"{response_code}: {refusal.fix}"
+    meaning = MEANINGS.get(status)
+    if meaning is None:
+        return "support", "Read the sub_cause beside it: it names the reason and the mend."
+    return meaning.owner, meaning.next_step
 
 
 def status_of(error: OpsError) -> str:

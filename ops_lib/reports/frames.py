@@ -17,10 +17,10 @@ from sqlalchemy import Connection, func, select
 
 from ops_lib.crm.rows import activity_from, activity_query
 from ops_lib.database import tables as t
-from ops_lib.diagnosis.statuses import NOT_ENABLED, SYNCING, UNATTEMPTED
+from ops_lib.diagnosis.statuses import NOT_ENABLED, SYNCING, UNATTEMPTED, owner_and_next_step
 from ops_lib.model import AllDay
 from ops_lib.reports.words import entry_words, when_words
-from ops_lib.sync.fleet import TRIES, owner_and_next_step
+from ops_lib.sync.fleet import TRIES
 from ops_lib.sync.mapping import entry_from_json
 from ops_lib.workspace import Workspace
 
@@ -154,7 +154,7 @@ def accounts(workspace: Workspace) -> pd.DataFrame:
                 kept = row if row is not None and row.status == status else None
                 attempts = kept.attempts if kept is not None else 0
                 last_success = row.last_success if row is not None else None
-                owner, next_step = owner_and_next_step(status)
+                owner, next_step = owner_and_next_step(status, kept.response_code if kept is not None else "")
                 rows.append(
                     {
                         **{name: account[name] for name in ("mailbox", "host", "community", "user", "name")},

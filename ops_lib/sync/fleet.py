@@ -14,7 +14,7 @@ from traceback import extract_tb
 from sqlalchemy import Connection
 
 from ops_lib.access.hosts import Hosts
-from ops_lib.diagnosis.statuses import MEANINGS, NOT_ENABLED, NOT_SYNCING, SYNCING, UNATTEMPTED, is_permanent, status_of
+from ops_lib.diagnosis.statuses import NOT_ENABLED, NOT_SYNCING, SYNCING, UNATTEMPTED, is_permanent, status_of
 from ops_lib.errors import Defect, LeaseHeld, MailboxError, OpsError, SignInRefused, TooManyDeletions
 from ops_lib.mailbox import Mailbox
 from ops_lib.model import Account, Host
@@ -252,13 +252,3 @@ def next_status(before: Status | None, result: CycleResult, now: datetime) -> St
 
 def _turned(status: Status, to: str, now: datetime) -> Status:
     return status if status.status == to else replace(status, status=to, since=now)
-
-
-def owner_and_next_step(status: str) -> tuple[str, str]:
-    """Who must act on a status, and what to do."""
-    meaning = MEANINGS.get(status)
-    return (
-        (meaning.owner, meaning.next_step)
-        if meaning
-        else ("support", "Read the sub_cause beside it: it names the reason and the mend.")
-    )

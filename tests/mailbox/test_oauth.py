@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import trustme
 
-from ops_lib.diagnosis.sign_in_errors import AADSTS
+from ops_lib.diagnosis.sign_in_errors import AADSTS, OURS
 from ops_lib.diagnosis.statuses import status_of
 from ops_lib.errors import InputError, MailboxError, ServerBusy, ServerFailed, SignInRefused, Unreachable
 from ops_lib.mailbox.ews import oauth
-from ops_lib.mailbox.ews.oauth import MsalCredentials, TokenSource, refusal, source_of
+from ops_lib.mailbox.ews.oauth import UNKNOWN_TENANT_CODE, MsalCredentials, TokenSource, refusal, source_of
 from ops_lib.mailbox.ews.transport import close_connections
 from ops_lib.model import Host, Kind
 from tests.mailbox.stub import Asked, Reply, Stub, sync_page
@@ -272,6 +272,8 @@ def test_a_directory_that_is_none_is_quoted(world: World, sign_in: Open) -> None
     world.instead["/openid-configuration"] = Reply("no such page", 404)
     error = failing(sign_in())
     assert isinstance(error, SignInRefused)
+    assert error.response_code == UNKNOWN_TENANT_CODE
+    assert UNKNOWN_TENANT_CODE in OURS
     assert "does not know this tenant" in error.message
     assert "404" in error.message
     assert "authority" in error.fix

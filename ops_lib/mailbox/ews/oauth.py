@@ -50,6 +50,7 @@ SPARE_SECONDS = 10.0
 """A token with more than this left is still used where the directory cannot be asked for another one now."""
 
 UNREACHABLE_CODE = "sign-in address unreachable"
+UNKNOWN_TENANT_CODE = "unknown tenant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +150,14 @@ def asked(app: App, subject: str, question: Callable[[], T]) -> T:
 def _no_tenant(said: str, subject: str) -> SignInRefused:
     found = re.search(r"AADSTS(\d+)", said)
     known = sign_in_errors.AADSTS.get(found.group(1)) if found else None
+    if found is not None and known is not None:
+        return SignInRefused(known.meaning, subject=subject, response_code=found.group(0), fix=known.fix)
+    ours = sign_in_errors.OURS[UNKNOWN_TENANT_CODE]
     return SignInRefused(
-        known.meaning if known else f"the directory does not know this tenant: {said}",
+        f"{ours.meaning}: {said}",
         subject=subject,
-        response_code=found.group(0) if found else "",
-        fix=known.fix if known else "check the host's tenant id and authority.",
+        response_code=found.group(0) if found else UNKNOWN_TENANT_CODE,
+        fix=ours.fix,
     )
 
 
