@@ -74,6 +74,10 @@ def complete_event(values: Values, mailbox: Mailbox, serial: int) -> None:
     settle_event(values)
 
 
+SAY_WHEN = frozenset({"calendar:Start", "calendar:End", "calendar:IsAllDayEvent", "calendar:StartTimeZone"})
+"""What an event's whole days come from."""
+
+
 def settle_event(values: Values) -> None:
     """Bring an event's properties into the state the server keeps them in: whole days at local midnights."""
     if values.get("calendar:IsAllDayEvent"):

@@ -338,7 +338,8 @@ class Organisation:
             new = {uri: value for uri, value in {**item.values, **values}.items() if value is not None}
             if item.element == "CalendarItem":
                 _must_be_in_order(new)
-                events.settle_event(new)
+                if events.SAY_WHEN & values.keys():  # filled up once is enough: no new title does it again
+                    events.settle_event(new)
                 events.align_series(new)
             elif item.element == "Task":
                 events.settle_task(new, set(values), self.now())

@@ -134,7 +134,7 @@ def test_days_beside_a_midnight_that_is_skipped_stay_on_their_dates(made_in: str
 def test_an_event_moved_to_the_day_before_a_skipped_midnight_is_one_day(
     sandbox: Sandbox, sqlite_database: Database, time_zone: str
 ) -> None:
-    """Moved there in the CRM it lies on that one day on both sides, and stays there."""
+    """Moved there in the CRM it lies on that one day on both sides, and a new title from either side leaves it there."""
     (skipped,) = days_without_midnight(time_zone, 2027)
     now = datetime.combine(skipped - timedelta(days=20), time(9), UTC)
     desk = ServerDesk(sqlite_database, sandbox=sandbox, time_zone=time_zone, now=now)
@@ -151,6 +151,12 @@ def test_an_event_moved_to_the_day_before_a_skipped_midnight_is_one_day(
     assert desk.get(activity.activity_id).when == the_day
     length = stored.values["calendar:End"] - stored.values["calendar:Start"]
     assert length == timedelta(hours=24)
+    desk.edit(activity.activity_id, description="Fair in town")
+    desk.settle()
+    sandbox.organisation.update_item(stored, {"calendar:Location": "Town"})
+    desk.settle()
+    assert desk.get(activity.activity_id).when == the_day
+    assert stored.values["calendar:End"] - stored.values["calendar:Start"] == length
 
 
 @pytest.mark.req("O6")

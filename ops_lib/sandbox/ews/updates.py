@@ -257,7 +257,7 @@ def _update_item(item: Item, changes: list[Change], session: Session) -> None:
     if item.element == "CalendarItem":
         if item.is_series and "calendar:Recurrence" not in names:
             _follow_start(item, values)
-        check_event(values, session.organisation.now())
+        _check_event(item.values, values, session)
         if any(values.get(uri, _MISSING) != item.values.get(uri, _MISSING) for uri in _SHAPING):
             item.exceptions, item.deleted = {}, set()
     elif item.element == "Task":
@@ -274,6 +274,14 @@ def _update_item(item: Item, changes: list[Change], session: Session) -> None:
     read_only = changed == {"message:IsRead"} and extras == item.extended
     item.values, item.extended = values, extras
     item.mailbox.touch_item(item, session.user, names | changed, read_flag_only=read_only)
+
+
+def _check_event(before: Values, values: Values, session: Session) -> None:
+    """Check the event and fill up whole days; those that are filled up are not filled up again where nothing is said of when it is."""
+    says_when = any(values.get(uri) != before.get(uri) for uri in _SHAPING)
+    check_event(values, session.organisation.now())
+    if not says_when:
+        values.update({uri: before[uri] for uri in ("calendar:Start", "calendar:End")})
 
 
 def _is_completing(item: Item, values: Values) -> bool:
@@ -303,7 +311,7 @@ def _update_occurrence(view: View, changes: list[Change], session: Session) -> N
     extras = dict(occurrence.override.extended) if occurrence.override else {}
     _apply(changes, values, extras)
     _settle(occurrence.values, values, changes, session)
-    check_event(values, session.organisation.now())
+    _check_event(occurrence.values, values, session)
     _check_neighbours(item, occurrence, values)
     override = item.exceptions.get(occurrence.original_start)
     if override is None:
