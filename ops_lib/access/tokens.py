@@ -76,7 +76,6 @@ class UserTokens:
         self._clock = clock
         self._lock = threading.Lock()
         self._held_back: tuple[float, MailboxError] | None = None
-        self._given = ""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -90,9 +89,9 @@ class UserTokens:
         """A token with some life left; refreshed where there is none, once for everybody. Raises `SignInRefused`, `Unreachable`, …"""
         return self._token(subject, None)
 
-    def new_token(self, subject: str) -> dict[str, Any]:
-        """Another one than was given last: refreshed, unless another process has done that already."""
-        return self._token(subject, self._given)
+    def new_token(self, subject: str, refused: str) -> dict[str, Any]:
+        """Another one than the refused (its fingerprint): refreshed, unless another thread or process has done that already."""
+        return self._token(subject, refused)
 
     # ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────────
     def _token(self, subject: str, refused: str | None) -> dict[str, Any]:
@@ -103,9 +102,7 @@ class UserTokens:
             error: MailboxError
             try:
                 with self._vault.held(self._name):
-                    answer = self._under_lock(subject, refused)
-                self._given = fingerprint(answer["access_token"])
-                return answer
+                    return self._under_lock(subject, refused)
             except MailboxError as exception:
                 error = exception.with_traceback(None)
             if not sign_in_errors.needs_sign_in(error.response_code):

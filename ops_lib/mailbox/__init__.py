@@ -146,8 +146,8 @@ class Tokens(Protocol):
     def token(self, subject: str) -> dict[str, Any]:
         """``access_token`` and ``expires_in`` (seconds), with some life left. Raises `SignInRefused`, `Unreachable`, `ServerBusy`, `ServerFailed`."""
 
-    def new_token(self, subject: str) -> dict[str, Any]:
-        """The same, and not the one it gave before: that one was refused."""
+    def new_token(self, subject: str, refused: str) -> dict[str, Any]:
+        """The same, and not the one that was refused, known by its fingerprint; once, however many threads ask for it."""
 
 
 class Gate(Protocol):

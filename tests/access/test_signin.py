@@ -28,7 +28,7 @@ from ops_lib.access.vault_keys import KEY_VARIABLE, Key
 from ops_lib.diagnosis.sign_in_errors import AADSTS
 from ops_lib.errors import InputError, MailboxError, ServerBusy, ServerFailed, SignInRefused, Unreachable
 from ops_lib.mailbox.ews import oauth
-from ops_lib.mailbox.ews.oauth import App, _Bounded, asked
+from ops_lib.mailbox.ews.oauth import App, _Bounded, asked, fingerprint
 from ops_lib.mailbox.ews.transport import close_connections
 from ops_lib.model import Account, Kind
 from ops_lib.sandbox.entra import Certificate
@@ -275,6 +275,31 @@ def test_threads_share_one_refresh(make: Make, sandbox: Sandbox) -> None:
         assert not thread.is_alive()
     assert failed == []
     assert office.asked_for_tokens() == before + 1
+
+
+@pytest.mark.req("A9")
+@pytest.mark.parametrize("auth", ["oauth-code", "oauth-app"])
+def test_threads_share_another_token_for_a_refused_one(make: Make, sandbox: Sandbox, auth: str) -> None:
+    """Whoever was refused with a token is given the one that replaced it: one refresh for sixteen, and another only for another refusal."""
+    office = make(auth=auth, access="direct" if auth == "oauth-code" else "impersonation")
+    alice = office.add(ALICE)
+    if auth == "oauth-code":
+        office.sign_in(alice)
+    source = office.access.tokens(office.host, alice)
+    refused = fingerprint(source.token(ALICE)["access_token"])
+    before, given = office.asked_for_tokens(), list[str]()
+    threads = [
+        threading.Thread(target=lambda: given.append(source.new_token(ALICE, refused)["access_token"]))
+        for _ in range(16)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (len(given), len(set(given)), office.asked_for_tokens()) == (16, 1, before + 1)
+    assert fingerprint(given[0]) != refused
+    source.new_token(ALICE, fingerprint(given[0]))
+    assert office.asked_for_tokens() == before + 2
 
 
 _PROCESS = """

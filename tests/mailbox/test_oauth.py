@@ -17,7 +17,7 @@ from ops_lib.diagnosis.sign_in_errors import AADSTS, OURS
 from ops_lib.diagnosis.statuses import status_of
 from ops_lib.errors import InputError, MailboxError, ServerBusy, ServerFailed, SignInRefused, Unreachable
 from ops_lib.mailbox.ews import oauth
-from ops_lib.mailbox.ews.oauth import UNKNOWN_TENANT_CODE, MsalCredentials, TokenSource, refusal, source_of
+from ops_lib.mailbox.ews.oauth import UNKNOWN_TENANT_CODE, MsalCredentials, TokenSource, fingerprint, refusal, source_of
 from ops_lib.mailbox.ews.transport import close_connections
 from ops_lib.model import Host, Kind
 from tests.mailbox.stub import Asked, Reply, Stub, sync_page
@@ -36,6 +36,7 @@ class World:
         self.refuse: dict[str, Any] | None = None
         self.refuse_status = 401
         self.same_token = False
+        self.together: threading.Barrier | None = None
         self.instead: dict[str, Reply] = {}
         self.stub = Stub(self._play, tls)
 
@@ -63,6 +64,8 @@ class World:
         token = asked.headers.get("Authorization", "").removeprefix("Bearer ")
         self.seen.append(token)
         if self.accepted is not None and token not in self.accepted:
+            if self.together is not None:
+                self.together.wait()
             return Reply(
                 "",
                 401,
@@ -368,6 +371,38 @@ def test_the_credentials_never_raise_inside_exchangelib() -> None:
     credentials.make_current("x")
     assert credentials.client.access_token == credentials.access_token["access_token"] == "b"
     assert isinstance(credentials.sig(), int)
+
+
+@pytest.mark.req("A9")
+def test_threads_whose_token_was_withdrawn_share_another_one(world: World, sign_in: Open) -> None:
+    """Requests that were refused with one token, all before it was replaced, cost one question to the directory, and each is sent again."""
+    mailboxes = [sign_in(mailbox=f"user{number}@example.test") for number in range(6)]
+    mailboxes[0].changes(Kind.EVENT)
+    world.together = threading.Barrier(len(mailboxes), timeout=20)
+    world.accepted = {f"token-{number}" for number in range(2, 20)}
+    done: list[str] = []
+    threads = [
+        threading.Thread(target=lambda each=each: done.append(each.changes(Kind.EVENT).sync_state))
+        for each in mailboxes
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert done == ["s1"] * len(mailboxes)
+    assert world.issued == ["token-1", "token-2"]
+
+
+def test_a_token_that_somebody_else_replaced_is_not_replaced_again(
+    world: World, certificates: tuple[ssl.SSLContext, str]
+) -> None:
+    """What is asked for is another token than the refused one: the source's present one, where that is another already."""
+    address = world.stub.url.partition("/EWS")[0]
+    source = source_of(_host(authority=address, ca_bundle=certificates[1]), "replaced")
+    refused = fingerprint(source.token("x")["access_token"])
+    assert [source.new_token("x", refused)["access_token"] for _ in range(3)] == ["token-2"] * 3
+    assert source.new_token("x", fingerprint("token-2"))["access_token"] == "token-3"
 
 
 def test_no_secret_is_shown() -> None:

@@ -29,7 +29,8 @@ class _Given:
     def token(self, subject: str) -> dict[str, Any]:
         return self._token
 
-    new_token = token
+    def new_token(self, subject: str, refused: str) -> dict[str, Any]:
+        return self._token
 
     def tokens(self, host: Host, account: Account) -> _Given:
         return self

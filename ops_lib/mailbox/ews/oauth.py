@@ -195,20 +195,20 @@ class TokenSource:
 
     def token(self, subject: str) -> dict[str, Any]:
         """A token with some life left, as MSAL gives it. Raises `SignInRefused`, `Unreachable`, `ServerBusy`, `ServerFailed`."""
-        return self._ask(subject)
+        return self._ask(subject, "")
 
-    def new_token(self, subject: str) -> dict[str, Any]:
-        """A token that is not from the cache."""
-        return self._ask(subject, forget=True)
+    def new_token(self, subject: str, refused: str) -> dict[str, Any]:
+        """Another token than the refused one (its `fingerprint`): the one somebody else has got meanwhile, or one not from the cache."""
+        return self._ask(subject, refused)
 
-    def _ask(self, subject: str, *, forget: bool = False) -> dict[str, Any]:
+    def _ask(self, subject: str, refused: str) -> dict[str, Any]:
         with self._lock, self._store.held() if self._store is not None else nullcontext():
-            answer = asked(self._app, subject, lambda: self._answer(forget))
+            answer = asked(self._app, subject, lambda: self._answer(refused))
         if "access_token" not in answer:
             raise refusal(answer, subject, self._app.secret)
         return answer
 
-    def _answer(self, forget: bool) -> dict[str, Any]:
+    def _answer(self, refused: str) -> dict[str, Any]:
         import msal
 
         if self._client is None:
@@ -218,9 +218,11 @@ class TokenSource:
         kept = self._store.load() if self._store is not None else None
         if kept:
             self._cache.deserialize(kept)
-        if forget:
+        scopes = [f"{self._app.resource}/.default"]
+        answer: dict[str, Any] = self._client.acquire_token_for_client(scopes)
+        if refused and fingerprint(answer.get("access_token", "")) == refused:
             self._client.remove_tokens_for_client()
-        answer: dict[str, Any] = self._client.acquire_token_for_client([f"{self._app.resource}/.default"])
+            answer = self._client.acquire_token_for_client(scopes)
         if self._store is not None and self._cache.has_state_changed and "access_token" in answer:
             self._store.save(self._cache.serialize())
         return answer
@@ -309,29 +311,33 @@ class MsalCredentials(OAuth2AuthorizationCodeCredentials):  # type: ignore[misc]
     def signed_in_as(self) -> str:
         return self._source.signed_in_as
 
-    def make_current(self, subject: str) -> None:
-        """Have a token with some life left on every session. Raises what `TokenSource.token` raises, before a session is taken."""
+    def make_current(self, subject: str) -> str:
+        """Have a token with some life left on every session; its fingerprint. Raises what `TokenSource.token` raises, before a session is taken."""
         with self.lock:
             left = self.access_token["expires_at"] - self._clock()
-            if left > EARLY_SECONDS:
-                return
-            try:
-                token = self._source.token(subject)
-            except MailboxError as error:
-                if not error.transient or left < SPARE_SECONDS:
-                    raise
-                return  # the directory is away for a moment, and this token still serves
-            self._put(token)
+            if left <= EARLY_SECONDS:
+                try:
+                    self._put(self._source.token(subject))
+                except MailboxError as error:
+                    if not error.transient or left < SPARE_SECONDS:
+                        raise  # else the directory is away for a moment, and this token still serves
+            return self._current()
 
-    def replace(self, subject: str) -> bool:
-        """Get another token than the one the server refused; False where the directory gives the same again."""
+    def replace(self, subject: str, refused: str) -> bool:
+        """Have another token than the one the server refused, by its fingerprint; False where the directory gives the same again.
+
+        Of many threads whose requests were refused with one token, the first asks the directory and the others go on with what it got.
+        """
         with self.lock:
-            before = fingerprint(self.access_token["access_token"])  # not the token: where this raises, locals are seen
-            self._put(self._source.new_token(subject))
-            return fingerprint(self.access_token["access_token"]) != before
+            if self._current() == refused:
+                self._put(self._source.new_token(subject, refused))
+            return self._current() != refused
 
     def refresh(self, session: Any) -> None:
         """Called while exchangelib holds a session, which it loses if this raises: the token was replaced before, so nothing is left to do."""
+
+    def _current(self) -> str:
+        return fingerprint(self.access_token["access_token"])  # not the token: where something raises, locals are seen
 
     def _put(self, token: dict[str, Any]) -> None:
         seconds = float(token.get("expires_in", 3600))

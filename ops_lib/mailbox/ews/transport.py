@@ -196,12 +196,12 @@ class Transport:
         credentials = self._protocol.credentials
         if not isinstance(credentials, MsalCredentials):
             return self._protocol.door.through(lambda: self._post_once(payload), self.address)
-        credentials.make_current(self.address)
+        used = credentials.make_current(self.address)
         try:
             return self._post_once(payload)
         except SignInRefused:
             # A 401 was not carried out. A token that was withdrawn before its time is replaced once; the same token is not sent again.
-            if not credentials.replace(self.address):
+            if not credentials.replace(self.address, used):
                 raise
             return self._post_once(payload)
 
