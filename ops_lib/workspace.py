@@ -202,7 +202,7 @@ def _absolute(url: str, folder: Path) -> str:
 def _write_settings(folder: Path, database_url: str | None) -> None:
     Database(_absolute(database_url or "sqlite:///syncops.db", folder))  # refuse a bad URL before anything is written
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = folder / SETTINGS_FILE
         file.touch(mode=0o600)  # the URL may hold a password
         file.write_text(

@@ -116,6 +116,35 @@ def test_the_settings_are_their_owner_s(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "acme" / "syncops.toml").stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_the_database_is_its_owner_s(tmp_path: Path) -> None:
+    """A new database, what SQLite puts beside it, and a folder that is made for them are nobody else's to read, whatever the umask."""
+    before = os.umask(0o022)
+    try:
+        workspace = Workspace.create(tmp_path / "acme")
+        with workspace.database.begin() as connection:
+            Directory(connection).add_user("alice@example.test", "alice")
+            beside = sorted(file for file in workspace.path.iterdir() if file.name.startswith("syncops.db"))
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in beside}
+        workspace.close()
+    finally:
+        os.umask(before)
+    assert modes == {"syncops.db": 0o600, "syncops.db-shm": 0o600, "syncops.db-wal": 0o600}
+    assert stat.S_IMODE((tmp_path / "acme").stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_a_database_that_others_were_let_into_stays_open_to_them(tmp_path: Path) -> None:
+    """Who shares a workspace sets the mode of its folder and file; it is not taken back."""
+    (tmp_path / "acme").mkdir(mode=0o750)
+    Workspace.create(tmp_path / "acme").close()
+    (tmp_path / "acme" / "syncops.db").chmod(0o640)
+    with Workspace.open(tmp_path / "acme").database.read():
+        pass
+    assert stat.S_IMODE((tmp_path / "acme" / "syncops.db").stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "acme").stat().st_mode) == 0o750
+
+
 def test_the_environment_chooses_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SYNCOPS_DATABASE_URL goes before the file; a SQLite file's name is relative to the workspace."""
     Workspace.create(tmp_path / "acme").close()

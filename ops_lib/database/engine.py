@@ -7,11 +7,13 @@ sees one moment. SQLite takes its one write lock when a write transaction *begin
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
@@ -171,9 +173,19 @@ def _engine(url: URL) -> Engine:
             "the driver for PostgreSQL is not installed", fix="pip install 'syncops[postgres]'."
         ) from None
     if is_sqlite:
+        event.listen(engine, "do_connect", partial(_make_file, str(url.database)))
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_file(path: str, *_connecting: Any) -> None:
+    """Make a new database its owner's alone: it holds people's calendars. SQLite gives its companion files the same mode.
+
+    One that is there keeps the mode it was given. What stands in the way of the file SQLite says itself.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare_sqlite(raw: Any, _record: Any) -> None:
