@@ -28,6 +28,8 @@ EXCHANGE_ONLINE = (
 )
 """Where Exchange Online answers EWS: worldwide, the US government's two clouds, China."""
 
+_SHARED_BY_TENANTS = frozenset({"common", "organizations", "consumers"})
+
 EARLY_DAYS = 30
 """A secret that ends within so many days is spoken of: making a new one takes somebody's time."""
 
@@ -65,12 +67,24 @@ def ews_url(value: str) -> str:
 def authority_url(value: str) -> str:
     """Where tokens come from, when it is not the usual place: https, without a path or with the tenant's."""
     value = value.strip().rstrip("/")
-    parts = urlsplit(value)
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
+    fix = "give an https address, such as https://login.microsoftonline.us."
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.scheme != "https" or not host or parts.username or parts.query or parts.fragment:
+        raise InputError(f"{value} is no authority", subject="authority", fix=fix)
+    path = parts.path.strip("/")
+    if "/" in path or any(each.isspace() for each in value):
         raise InputError(
-            f"{value} is no authority",
+            f"{value} is no authority: it is an address beneath one", subject="authority", fix="leave the path out."
+        )
+    if path.lower() in _SHARED_BY_TENANTS:
+        raise InputError(
+            f"{value} is where people of every tenant sign in",
             subject="authority",
-            fix="give an https address, such as https://login.microsoftonline.us.",
+            fix="leave the path out; the tenant id takes its place.",
         )
     return value
 
@@ -196,6 +210,13 @@ def together(host: dict[str, Any]) -> None:
                 "tenant id and client id are the same: one of them was copied twice",
                 subject=subject,
                 fix="copy both from the app registration's Overview: Directory (tenant) ID and Application (client) ID.",
+            )
+        named = urlsplit(host.get("authority") or "").path.strip("/")
+        if _looks_like_guid(named) and named.lower() != host["tenant_id"]:
+            raise InputError(
+                f"the authority names the tenant {named}, and the tenant id is another",
+                subject=subject,
+                fix="leave the path of the authority out, or give that --tenant-id.",
             )
     if is_exchange_online(host["url"]) and host["version"] != "Office 365":
         raise InputError(

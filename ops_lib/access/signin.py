@@ -137,8 +137,9 @@ class Access:
     # ── a person, through a browser ──────────────────────────────────────────────────────────────────────────────────
     @_without_frames
     def begin_code(self, host: Host, account: Account, redirect_uri: str = "") -> Begun:
-        """Begin an authorization-code sign-in with PKCE and state. **Raises** `InputError`, `MailboxError`."""
+        """Begin an authorization-code sign-in with PKCE and state. **Raises** `InputError`, `MailboxError`, `WorkspaceError`."""
         self._refuse_for_others(host, account, "oauth-code")
+        self._vault.make_ready()
         redirect_uri = redirect_uri or host.redirect_uri or LOOPBACK
         app = self.app(host)
 
@@ -188,8 +189,9 @@ class Access:
     # ── a person, on another device ──────────────────────────────────────────────────────────────────────────────────
     @_without_frames
     def begin_device(self, host: Host, account: Account) -> DeviceBegun:
-        """Begin a sign-in with a code to be entered elsewhere. **Raises** `InputError`, `SignInRefused`, `MailboxError`."""
+        """Begin a sign-in with a code to be entered elsewhere. **Raises** `InputError`, `SignInRefused`, `MailboxError`, `WorkspaceError`."""
         self._refuse_for_others(host, account, "oauth-device")
+        self._vault.make_ready()
         app = self.app(host)
         flow = asked(app, account.mailbox, lambda: app.client().initiate_device_flow(scopes_of(app)))
         if "user_code" not in flow:
@@ -269,7 +271,9 @@ class Access:
         claims = answer.get("id_token_claims") or {}
         names = [str(claims[name]) for name in ("preferred_username", "upn") if claims.get(name)]
         as_whom = names[0] if names else "somebody the directory does not name"
-        if claims.get("aud") == app.client_id and account.mailbox in {name.lower() for name in names}:
+        # Another tenant's administrator gives any name to anybody: a name counts where the host's own tenant gave it.
+        is_of_tenant = str(claims.get("tid", "")).lower() == host.tenant_id.lower()
+        if is_of_tenant and claims.get("aud") == app.client_id and account.mailbox in {name.lower() for name in names}:
             return as_whom
         reason = ""
         try:

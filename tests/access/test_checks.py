@@ -106,6 +106,21 @@ def test_an_authority_is_encrypted() -> None:
     """Tokens come over https, with the tenant's path or without."""
     assert checks.authority_url("https://login.microsoftonline.us/") == "https://login.microsoftonline.us"
     assert checks.authority_url("https://127.0.0.1:8443/tenant") == "https://127.0.0.1:8443/tenant"
-    for wrong in ("http://login.example.test", "login.example.test", "https://"):
+    for wrong in (
+        "http://login.example.test",
+        "login.example.test",
+        "https://",
+        "https://[::1",
+        "https://login.example.test:99999",
+        "https://login.example.test/tenant/oauth2/v2.0/token",
+        "https://login.example.test/the tenant",
+    ):
         with pytest.raises(InputError, match="no authority"):
             checks.authority_url(wrong)
+
+
+@pytest.mark.parametrize("path", ["common", "organizations/", "Consumers"])
+def test_an_authority_is_of_one_tenant(path: str) -> None:
+    """The addresses where people of every tenant sign in are refused: any of them could say to be somebody."""
+    with pytest.raises(InputError, match="every tenant"):
+        checks.authority_url(f"https://login.microsoftonline.com/{path}")

@@ -107,6 +107,15 @@ def test_a_host_shows_no_secret(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -
         ({"auth": "oauth-app", "tenant_id": TENANT}, "client id"),
         ({"auth": "oauth-app", "tenant_id": TENANT, "client_id": GUID, "secret": None}, "client secret is missing"),
         ({"auth": "oauth-app", "tenant_id": TENANT, "client_id": GUID, "access": "delegate"}, "can only impersonate"),
+        (
+            {
+                "auth": "oauth-app",
+                "tenant_id": TENANT,
+                "client_id": GUID,
+                "authority": f"https://login.example.test/{GUID}",
+            },
+            f"names the tenant {GUID}",
+        ),
         ({"auth": "kerberos"}, "not a way of signing in"),
         ({"access": "full"}, "not an access type"),
         ({"types": ["Tour", "Tuor"]}, "no activity type Tuor .*Tour"),

@@ -26,7 +26,15 @@ from ops_lib.access.sign_ins import SignInStates
 from ops_lib.access.vault import Vault
 from ops_lib.access.vault_keys import KEY_VARIABLE, Key
 from ops_lib.diagnosis.sign_in_errors import AADSTS
-from ops_lib.errors import InputError, MailboxError, ServerBusy, ServerFailed, SignInRefused, Unreachable
+from ops_lib.errors import (
+    InputError,
+    MailboxError,
+    ServerBusy,
+    ServerFailed,
+    SignInRefused,
+    Unreachable,
+    WorkspaceError,
+)
 from ops_lib.mailbox.ews import oauth
 from ops_lib.mailbox.ews.oauth import App, _Bounded, asked, fingerprint
 from ops_lib.mailbox.ews.transport import close_connections
@@ -35,6 +43,7 @@ from ops_lib.sandbox.entra import Certificate
 from ops_lib.sandbox.server import Sandbox
 from ops_lib.sync.fleet import Fleet
 from ops_lib.sync.ledger import Ledger
+from ops_lib.workspace import Workspace
 from tests.support.browser_forms import Person
 from tests.support.leaks import dumped
 from tests.support.sandbox import ALICE, BOB, CAROL, SERVICE
@@ -127,6 +136,24 @@ def test_a_mailbox_of_another_name_is_asked_for(
     assert office.workspace.vault.names() == []
 
 
+@pytest.mark.req("A4")
+def test_a_name_that_another_tenant_gave_proves_nothing(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account's address as the name of who signed in counts from the host's own tenant; of another, the mail server is asked."""
+    office = make()
+    alice = office.add(ALICE)
+
+    def from_elsewhere(acquire: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        answer = acquire()
+        answer["id_token_claims"] |= {"preferred_username": ALICE, "tid": "11111111-1111-4111-8111-111111111111"}
+        return answer
+
+    monkeypatch.setattr("ops_lib.access.signin._without_nonce_error", from_elsewhere)
+    with pytest.raises(SignInRefused, match="nothing of it is kept"):
+        office.sign_in(alice, as_whom=BOB)
+    assert office.workspace.vault.names() == []
+    assert office.sign_in(alice).as_whom == ALICE
+
+
 @pytest.mark.req("A4", "A5")
 def test_the_impersonation_account_signs_in_for_all(make: Make) -> None:
     """On a host with an impersonation account it signs in once, for everybody; the others are sent to it."""
@@ -187,6 +214,23 @@ def test_a_user_who_declines(make: Make) -> None:
         office.access.finish_code(office.host, alice, page.address)
     assert caught.value.fix == "the user signs in again and accepts."
     assert (office.state(alice).state, office.state(alice).response_code) == ("refused", "AADSTS65004")
+
+
+@pytest.mark.req("A8")
+@pytest.mark.parametrize("way", ["device", "code"])
+def test_a_sign_in_that_could_not_be_kept_is_not_begun(
+    make: Make, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Where the vault cannot be opened, nobody is sent to a browser and no directory is asked: the vault's own error comes first."""
+    office = make(auth=f"oauth-{way}", client_id=sandbox.public_app.client_id, secret="")
+    alice = office.add(ALICE)
+    office.workspace.vault.put("something", "sealed with the former key")
+    monkeypatch.setenv(KEY_VARIABLE, Key.new().text())
+    access = Workspace.open(office.workspace.path).access
+    asked_before = sandbox.sign_ins.total()
+    with pytest.raises(WorkspaceError, match="does not open this vault"):
+        (access.begin_device if way == "device" else access.begin_code)(office.host, alice)
+    assert sandbox.sign_ins.total() == asked_before
 
 
 @pytest.mark.req("A8")
