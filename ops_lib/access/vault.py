@@ -63,6 +63,11 @@ class Vault:
                 (_id(key, name), _sealed(key, _id(key, name), name, value)),
             )
 
+    def make_ready(self) -> None:
+        """Make sure that something can be kept, before anybody begins what ends with it. **Raises** as `put` would."""
+        with self._open(writing=True):
+            pass
+
     def take(self, name: str) -> str | None:
         """The entry, removed in the same step: of two that take it one gets it."""
         if not self.exists:
