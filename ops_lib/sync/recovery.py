@@ -136,8 +136,8 @@ class Recovery:
 
 
 def _own(intent: Intent, items: Sequence[Item]) -> Item:
-    """Which of the items with an intent's stamp is its own: the one that a user has edited, if there are several."""
-    return next((item for item in items if _is_edited(item, intent)), items[0])
+    """Which of the items with an intent's stamp is its own: one that is as it was made, for an edited one beside it may be a user's copy."""
+    return next((item for item in items if not _is_edited(item, intent)), items[0])
 
 
 def _is_edited(item: Item, intent: Intent) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -147,7 +148,11 @@ class TwoSides(RuleBasedStateMachine):
 
     # ── Outlook ──────────────────────────────────────────────────────────────────────────────────────────────────────
     def item(self, pick: int, *kinds: Kind) -> Item | None:
+        """Something that the user may take up: not a double of ours that is still to be removed, which edited would be an entry of its own."""
         items = [item for item in self.office.outlook.every() if item.kind in (kinds or tuple(Kind))]
+        count = Counter(number_of(item.subject) for item in items)
+        whole = self.office.diary.born_in_crm - self.office.diary.series
+        items = [item for item in items if count[number_of(item.subject)] == 1 or number_of(item.subject) not in whole]
         return items[pick % len(items)] if items else None
 
     def master(self, pick: int) -> Item | None:
@@ -183,10 +188,9 @@ class TwoSides(RuleBasedStateMachine):
 
     @rule(pick=PICK)
     def outlook_writes_a_body(self, pick: int) -> None:
-        """Around the block where it is ours, in its place where it is the user's own. Not into a double that is still to be removed."""
+        """Around the block where it is ours, in its place where it is the user's own."""
         item = self.item(pick, Kind.EVENT)
-        alike = self.office.calendar().outlook[number_of(item.subject)] if item is not None else []
-        if item is not None and item.item_type is ItemType.SINGLE and len(alike) == 1:
+        if item is not None and item.item_type is ItemType.SINGLE:
             number, text = number_of(item.subject), f"mine {self.office.keys}"
             self.office.keys += 1
             body = f"{item.body or ''}<p>{text}</p>" if number in self.office.diary.born_in_crm else text

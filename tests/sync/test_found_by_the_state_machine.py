@@ -94,6 +94,24 @@ def test_of_two_doubles_in_a_mailbox_that_moved_one_stays(office: Office) -> Non
     assert office.outlook.subjects() == ["Tour"]
 
 
+@pytest.mark.req("Y2", "Y6")
+def test_a_copy_made_before_a_create_was_found_again_is_not_taken_for_it(office: Office) -> None:
+    """The answer to a create was lost, and the user copied the event before the next cycle: both stand, each for itself."""
+    activity = office.add("Tour", at(1, 9))
+    life = Life()
+    life.at["after create"] = lambda: setattr(life, "is_over", True)
+    office.work(life)
+    ((item_id, _),) = office.outlook.items.items()
+    office.outlook.edit(office.outlook.copy(item_id, timedelta(hours=3)), subject="Mine")
+    office.cycle()
+    office.cycle()
+    assert [(a.activity_id == activity, a.description) for a in office.activities()] == [
+        (True, "Tour"),
+        (False, "Mine"),
+    ]
+    assert office.outlook.subjects() == ["Mine", "Tour"]
+
+
 @pytest.mark.req("Y8")
 def test_a_worker_that_lost_its_account_writes_nothing_more(office: Office) -> None:
     """One that slept through a create, while another worker found and linked what it made, was busy: it neither links it again nor fails."""
