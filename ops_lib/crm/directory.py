@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
+from unicodedata import category
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection, Row, Table, select
@@ -238,6 +239,8 @@ def text_of(value: str, what: str, *, longest: int = 200) -> str:
         raise InputError(f"{what} cannot be empty")
     if len(value.splitlines()) > 1 or len(value) > longest:
         raise InputError(f"{what} is one line of at most {longest} characters", fix="shorten it.")
+    if any(category(each) == "Cc" for each in value):
+        raise InputError(f"{what} holds a control character", fix="write it without.")
     return value
 
 
@@ -245,8 +248,13 @@ def address(value: str) -> str:
     """An email address in lower case. **Raises** `InputError` for what is none."""
     value = value.strip().lower()
     local, at, domain = value.rpartition("@")
-    if not (local and at and domain) or any(each.isspace() or each in ",;<>" for each in value) or len(value) > 320:
-        raise InputError(f"{value or 'an empty text'} is no email address", fix="write it as name@domain.")
+    if (
+        not (local and at and domain)
+        or any(each.isspace() or each in ',;<>"' or category(each) == "Cc" for each in value)
+        or len(value) > 320
+    ):
+        shown = "".join(each for each in value if category(each) != "Cc")
+        raise InputError(f"{shown or 'an empty text'} is no email address", fix="write it as name@domain.")
     return value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops_lib.crm.directory import Directory, address, zone_name
+from ops_lib.crm.directory import Directory, address, text_of, zone_name
 from ops_lib.database.engine import Database
 from ops_lib.errors import InputError, NotThere
 
@@ -139,3 +139,20 @@ def test_a_new_workspace_s_types(directory: Directory) -> None:
     }
     assert not types["Appointment"].is_face_to_face
     assert types["Home Visit"].master_type == "Tour"
+
+
+@pytest.mark.parametrize("wrong", ["\x1b[31malice@example.test", 'a"b@example.test', "alice\x00@example.test"])
+def test_an_address_holds_nothing_that_steers_a_terminal(wrong: str) -> None:
+    """Control characters and quotation marks in an address are refused, and the refusal does not repeat the former."""
+    with pytest.raises(InputError, match="no email address") as caught:
+        address(wrong)
+    assert "\x1b" not in str(caught.value)
+    assert "\x00" not in str(caught.value)
+
+
+def test_a_name_holds_nothing_that_steers_a_terminal() -> None:
+    """A name with a control character in it is refused without repeating it; every letter and sign is a name's."""
+    with pytest.raises(InputError, match="control character") as caught:
+        text_of("a\x1b[31mb", "the host's name")
+    assert "\x1b" not in str(caught.value)
+    assert text_of(" Zoë’s 日本 🏠 ", "the host's name") == "Zoë’s 日本 🏠"
