@@ -169,15 +169,17 @@ def test_a_run_leaves_no_secret(
 def test_a_command_that_fails_prints_no_secret(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command line in a process of its own, with tracebacks asked for: its whole output and what it left hold no secret."""
+    """The command line in a process of its own, with tracebacks asked for: its whole output, the executed notebook, the report and the index of runs hold no secret."""
     office = Office(sandbox, tmp_path / "w", monkeypatch, auth="oauth-app", access="impersonation", redirect_uri=None)
     office.add(ALICE)
     environment = os.environ | {"CLIENT_SECRET": WRONG, "SYNCOPS_TRACEBACK": "1"}
-    for command in (["sync"], ["sync", "--json"], ["status", "--json"], ["check"], ["host", "list", "--json"], ["signin", ALICE]):  # fmt: skip
+    for command in (["sync"], ["sync", "--json"], ["status", "--json"], ["check"], ["host", "list", "--json"], ["signin", ALICE], ["run", "report_sync"], ["report"], ["runs", "--json"]):  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-m", "ops_lib.cli", "--workspace", str(office.workspace.path), *command],
-            capture_output=True, env=environment, timeout=60, check=False,
+            capture_output=True, env=environment, timeout=120, check=False,
         )  # fmt: skip
         assert b"Traceback" not in done.stderr
         assert found_in(done.stdout + done.stderr, [WRONG, sandbox.app.secret]) == []
+    written = {each.suffix for each in (office.workspace.path / "runs").rglob("*") if each.is_file()}
+    assert {".ipynb", ".html"} <= written
     assert found_in(files(office.workspace.path), [WRONG, sandbox.app.secret, os.environ["SYNCOPS_VAULT_KEY"]]) == []
