@@ -177,7 +177,8 @@ class Cycle:
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def _plan(self, reading: Reading, activity_ids: Any) -> list[Change]:
         intents = self._remembered.intents
-        links = self._recovery.recover(reading, intents, self._remembered.links)
+        links = self._recovery.follow_masters(reading, self._remembered.links)
+        links = self._recovery.recover(reading, intents, links)
         self._reader.complete(reading, links, intents)
         return plan(reading.activities, reading.news(), self._agreement(reading, links), self._policy)
 
@@ -270,10 +271,12 @@ class Cycle:
         seen = reading.items.keys() | reading.gone | reading.masters.keys()
         unread = {master.uid for master, _ in reading.unexpanded.values()}
         looked_at = reading.whole_series | unread | {master.uid for master in reading.masters.values()}
+        became_series = {name for master in reading.masters.values() for name in (master.uid, master.stamp) if name}
         unlisted = [
             (f"activity:{link.activity_id}", link.kind)
             for link in self._remembered.links
             if link.state is LinkState.ACTIVE
+            and (link.original_start is not None or became_series.isdisjoint((link.uid, link.stamp)))
             and (link.original_start is None or link.uid not in looked_at)
             and link.kind in reading.complete
             and link.item_id not in seen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from ops_lib.mailbox import Mailbox
 from ops_lib.model import Intent, Item, Kind, Link, LinkState, Written
@@ -27,6 +28,30 @@ class Recovery:
         self._mailbox = mailbox
         self._unit = unit
         self._is_dry_run = is_dry_run
+
+    def follow_masters(self, reading: Reading, links: Sequence[Link]) -> list[Link]:
+        """The links, those of single events that became series while the mailbox moved where their master is now: by its UID, or its stamp."""
+        if Kind.EVENT not in reading.complete:
+            return list(links)
+        seen = reading.items.keys() | reading.masters.keys()
+        alone = [item for item in reading.items.values() if item.original_start is None]
+        singles = {item.uid for item in alone} | {item.stamp for item in alone}
+        by_uid = {master.uid: master for master in reading.masters.values() if master.uid}
+        by_stamp = {master.stamp: master for master in reading.masters.values() if master.stamp}
+        moved = {
+            link.link_id: master
+            for link in links
+            if link.kind is Kind.EVENT and link.state is not LinkState.REPLACED
+            if link.original_start is None and link.item_id not in seen
+            if not singles & ({link.uid, link.stamp} - {""})  # its own item is there, a single event still
+            if (master := by_uid.get(link.uid) or by_stamp.get(link.stamp)) is not None
+        }
+        if moved and not self._is_dry_run:
+            with self._unit() as unit:
+                for link in links:
+                    if link.link_id in moved:
+                        unit.ledger.found_at(link, moved[link.link_id])
+        return [replace(link, item_id=moved[link.link_id].item_id) if link.link_id in moved else link for link in links]
 
     def recover(self, reading: Reading, intents: Sequence[Intent], links: Sequence[Link]) -> list[Link]:
         """Settle creates whose answer never came: found by stamp, they are linked; certainly not there, they are abandoned.

@@ -94,6 +94,21 @@ def test_of_two_doubles_in_a_mailbox_that_moved_one_stays(office: Office) -> Non
     assert office.outlook.subjects() == ["Tour"]
 
 
+@pytest.mark.req("Y5", "O5")
+@pytest.mark.parametrize("day", [1, 6])
+def test_an_event_that_became_a_series_while_the_mailbox_moved_keeps_its_activity(office: Office, day: int) -> None:
+    """Nothing of it has the id that is known, and where it stood may not be shown any more: its activity is not taken for deleted."""
+    activity = office.add("Tour", at(day, 9))
+    office.cycle()
+    office.outlook.renumber()
+    ((item_id, _),) = office.outlook.items.items()
+    office.outlook.set_pattern(item_id, [at(day, 9).start])
+    office.now += timedelta(days=4)
+    office.cycle()
+    office.cycle()
+    assert [(a.activity_id, a.status) for a in office.activities()] == [(activity, "Scheduled")]
+
+
 @pytest.mark.req("Y2", "Y6")
 def test_a_copy_made_before_a_create_was_found_again_is_not_taken_for_it(office: Office) -> None:
     """The answer to a create was lost, and the user copied the event before the next cycle: both stand, each for itself."""
