@@ -231,6 +231,8 @@ class TwoSides(RuleBasedStateMachine):
             copy = self.office.outlook.copy(item.item_id, timedelta(hours=1))
             self.office.outlook.edit(copy, subject=numbered(number, words), body="text")
             self.office.diary.note(OUTLOOK, number, self.office.calendar())
+            # Should its original be deleted before the next cycle, the copy is what the original moved to: it gets what the CRM edits.
+            self.office.diary.touched[CRM].add(number)
 
     @rule(pick=PICK, private=st.booleans())
     def outlook_makes_private(self, pick: int, private: bool) -> None:
