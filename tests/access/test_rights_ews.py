@@ -266,7 +266,7 @@ def test_an_app_out_of_its_scope_asks_once(sandbox: Sandbox, look: Look, monkeyp
         authority=sandbox.entra_url,
         service_user="",
     )
-    assert set(held(found).values()) == {Y}
+    assert set(held(found).values()) == {Y}, found.observations[0]
     assert held(found, BOB)[Right.IMPERSONATION] is N
     assert held(found, BOB)[Right.MAILBOX] is UNKNOWN
     assert found.requests == 2

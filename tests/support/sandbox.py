@@ -17,6 +17,7 @@ The organisation's clock is real time; ``sandbox.clock.set`` fixes it. The next 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,19 @@ def sandbox_server() -> Iterator[Sandbox]:
 def sandbox(sandbox_server: Sandbox) -> Sandbox:
     """A running sandbox with a fresh organisation, no rules, nothing counted and the real time."""
     sandbox_server.reset()
+    _forget_tokens()
     return sandbox_server
+
+
+def _forget_tokens() -> None:
+    """As a new process: another test's tokens and refusals, which the client keeps for each app registration, are not this one's."""
+    for name, caches in (
+        ("ops_lib.mailbox.ews.oauth", ("_sources",)),
+        ("ops_lib.access.signin", ("_of_users", "_of_apps")),
+    ):
+        module = sys.modules.get(name)
+        for cache in caches if module else ():
+            getattr(module, cache).clear()
 
 
 @pytest.fixture(scope="session")
