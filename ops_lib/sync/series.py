@@ -87,7 +87,9 @@ class SeriesReader:
                 continue  # the folder's next changes say so
             if isinstance(found, MailboxError):
                 failed.add(uid)
-                reason = f"not readable now: {found}" if found.transient else str(found)
+                # What the server refuses, it may give later; a pattern that nobody can compute is refused by ourselves, without a code.
+                may_pass = found.transient or bool(found.response_code)
+                reason = f"not readable now: {found}" if may_pass else str(found)
                 reading.unexpanded[master_id] = (
                     reading.masters.get(master_id) or _unread_master(master_id, uid),
                     reason,

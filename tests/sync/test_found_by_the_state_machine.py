@@ -109,6 +109,23 @@ def test_an_event_that_became_a_series_while_the_mailbox_moved_keeps_its_activit
     assert [(a.activity_id, a.status) for a in office.activities()] == [(activity, "Scheduled")]
 
 
+@pytest.mark.req("O5")
+def test_a_series_that_the_server_refused_for_a_while_is_read_when_it_gives_it(office: Office) -> None:
+    """On a server that shows no occurrences, the refusal of a series counts as a failure that is tried again, not as a series of no dates."""
+    office.outlook.expands = False
+    office.outlook.add_series("Weekly", [at(1 + 7 * n, 9).start for n in range(3)])
+    office.cycle()
+    office.outlook.poison["Weekly"] = ItemRefused("the item is corrupt", response_code="ErrorItemCorrupt")
+    last = office.outlook.occurrences[master_of(office)][-1]
+    office.outlook.edit(last.item_id, when=at(16, 9))
+    for _ in range(3):
+        office.cycle()
+    office.outlook.heal()
+    office.retry_now()
+    office.cycle()
+    assert [activity.when for activity in office.activities()] == [at(1, 9), at(8, 9), at(16, 9)]
+
+
 @pytest.mark.req("Y2", "Y6")
 def test_a_copy_made_before_a_create_was_found_again_is_not_taken_for_it(office: Office) -> None:
     """The answer to a create was lost, and the user copied the event before the next cycle: both stand, each for itself."""
