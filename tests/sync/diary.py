@@ -129,8 +129,9 @@ class Diary:
                 self.taken[each] += side == CRM
 
     def settled(self, now: Calendar) -> None:
-        """Both sides agree; from here on, what nobody touches must stay as it is."""
-        self.touched = {CRM: set(), OUTLOOK: set()}
+        """Both sides agree; from here on, what nobody touches must stay as it is. What is out of scope may differ: its edits are still to be met."""
+        apart = {n for n in now.numbers() & self.born_in_crm if now.rows(CRM, n) != now.rows(OUTLOOK, n)}
+        self.touched = {side: numbers & apart for side, numbers in self.touched.items()}
         self.taken.clear()
         for side in (CRM, OUTLOOK):
             self.left[side] = {number: now.rows(side, number) for number in now.numbers()}
