@@ -1,7 +1,7 @@
-"""A notebook's first and last call, and one method for each step in between.
+"""A notebook's first and last call, and what the steps in between have in common.
 
-A cell calls one of them and ends in the value to look at. What goes wrong and can be mended is shown as one short message, without a
-traceback; anything else keeps its traceback, because then the fault is ours.
+The steps themselves are in `ops_lib.runbook.steps`, one module a runbook. What goes wrong in one and can be mended is shown as one short
+message, without a traceback; anything else keeps its traceback, because then the fault is ours.
 """
 
 from __future__ import annotations
@@ -11,18 +11,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from ops_lib.errors import InputError, OpsError
+from ops_lib.errors import InputError, NotThere, OpsError
+from ops_lib.runbook.tables import widen_tables
 from ops_lib.workspace import Workspace
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from ops_lib.reports.drawing import Drawing
-    from ops_lib.reports.page import SyncReport
-    from ops_lib.reports.week import Week
 
 Outcome = Literal["ok", "findings", "blocked", "failed"]
 OUTCOMES: tuple[Outcome, ...] = ("ok", "findings", "blocked", "failed")
@@ -33,25 +29,32 @@ RUN_FOLDER_VARIABLE = "SYNCOPS_RUN_FOLDER"
 DEMO = "demo"
 
 
-def start(stem: str, workspace: str = DEMO) -> Run:
+@dataclass(frozen=True)
+class Opened:
+    """What a notebook works on: a workspace, and for the demo the user whose calendar is worth looking at."""
+
+    workspace: Workspace
+    user: str = ""
+
+
+def start(stem: str, workspace: str = DEMO) -> Any:
     """Open the workspace for a notebook: ``demo`` a fresh one on a sandbox of its own, otherwise a folder (empty: as `SYNCOPS_WORKSPACE` says).
 
-    The demo's sandbox and folder end with the kernel. **Raises** `InputError`, `WorkspaceError`.
+    Returns the runbook's `Steps`. The demo's sandbox and folder end with the kernel. **Raises** `NotThere`, `InputError`, `WorkspaceError`.
     """
     show_errors_briefly()
-    _widen_tables()
-    if workspace.startswith("cassette:"):
-        raise InputError(
-            "recorded traffic cannot be replayed by this runbook",
-            subject=workspace,
-            fix='set workspace to "demo" or to a workspace\'s folder.',
-        )
-    if workspace == DEMO:
-        from ops_lib.runbook.demo import for_notebook
+    widen_tables()
+    steps = steps_of(stem)
+    return steps(stem, steps.open(workspace))
 
-        opened, user = for_notebook()
-        return Run(stem, opened, suggested_user=user)
-    return Run(stem, Workspace.open(workspace or None))
+
+def steps_of(stem: str) -> type[Run]:
+    """The class that holds a runbook's steps. **Raises** `NotThere`."""
+    name = f"{__package__}.steps.{stem}"
+    if not stem.isidentifier() or find_spec(name) is None:
+        raise NotThere(f"the runbook {stem} has no steps", fix="syncops run lists the runbooks there are.")
+    steps: type[Run] = import_module(name).Steps
+    return steps
 
 
 @dataclass(frozen=True)
@@ -68,155 +71,50 @@ class Sentence:
 
 
 class Run:
-    """One run of one notebook on one workspace."""
+    """One run of one notebook on one workspace. A runbook's `Steps` add a method for each step, `figures` and, as a rule, `outcome`."""
 
-    def __init__(self, stem: str, workspace: Workspace, *, suggested_user: str = "") -> None:
+    def __init__(self, stem: str, opened: Opened) -> None:
         self.stem = stem
-        self.workspace = workspace
-        self._suggested_user = suggested_user
-        self._report: SyncReport | None = None
+        self.opened = opened
+        self.workspace = opened.workspace
         given = os.environ.get(RUN_FOLDER_VARIABLE)
-        self.folder = Path(given) if given else workspace.path / "reports" / stem
+        self.folder = Path(given) if given else self.workspace.path / "reports" / stem
 
     def __repr__(self) -> str:
         return f"Run({self.stem!r})"
 
-    # ── the sync report ──────────────────────────────────────────────────────────────────────────────────────────────
-    def read(self, *, user: str = "", week_of: str = "", days: int = 7) -> Sentence:
-        """Read the records of the last ``days`` days, and both sides of the week of ``week_of`` (YYYY-MM-DD; empty: today) of a user.
+    @classmethod
+    def open(cls, workspace: str) -> Opened:
+        """What the notebook's ``workspace`` parameter means. **Raises** `InputError`, `WorkspaceError`."""
+        if workspace.startswith("cassette:"):
+            return cls.open_cassette(workspace)
+        return cls.open_demo() if workspace == DEMO else Opened(Workspace.open(workspace or None))
 
-        Without a user it is the one who has most entries in step that week. Returns the report in one sentence. **Raises** `InputError`, `NotThere`.
-        """
-        from ops_lib.reports import page
+    @classmethod
+    def open_demo(cls) -> Opened:
+        """The made-up customer on a Monday morning; a runbook that needs another one overrides this."""
+        from ops_lib.runbook.demo import for_notebook
 
-        if days < 1:
-            raise InputError(f"{days} days are no time to look back on", subject="days", fix="write 1 or more.")
-        day = day_of(week_of) if week_of else None
-        chosen = user or self._suggested_user or page.busiest_user(self.workspace, day)
-        self._report = page.collect(self.workspace, users=[chosen] if chosen else [], day=day, days=days)
-        return Sentence(f"**{page.headline(self._report)}**")
+        return Opened(*for_notebook())
 
-    def accounts(self) -> pd.DataFrame:
-        """How every enabled process stands, worst first: verdict, mailbox, status, since, who acts, next step, and the cause where one is known."""
-        table = self._read.accounts
-        table = table[table["verdict"] != "off"]
-        shown = table[["verdict", "mailbox", "community", "process", "status"]].assign(
-            since=self._moments(table["since"]), who_acts=table["owner"], next_step=table["next_step"]
-        )
-        return _numbered(shown.assign(cause=table["sub_cause"]) if table["sub_cause"].any() else shown)
-
-    def changes(self) -> pd.DataFrame | Sentence:
-        """What the last run did: one row an account that changed anything, its status before and now, and what was done in words."""
-        table = self._read.changes()
-        if table.empty:
-            return Sentence("Nothing changed: both sides were as agreed, and every status is as it was.")
-        done = [_done(row) for row in table.to_dict("records")]
-        return _numbered(table[["mailbox", "status_before", "status_now"]].assign(what_was_done=_column(done)))
-
-    def counts(self) -> pd.DataFrame:
-        """The numbers by host, community, status and direction."""
-        return _numbered(self._read.counts)
-
-    def draw_statuses(self) -> Drawing:
-        """How the calendars stand, by community."""
-        from ops_lib.reports import charts
-
-        return charts.draw_statuses(self._read.accounts)
-
-    def draw_counts(self) -> Drawing:
-        """What was written, by host and direction."""
-        from ops_lib.reports import charts
-
-        return charts.draw_counts(self._read.counts)
-
-    def draw_week(self) -> Drawing | Sentence:
-        """The user's week, CRM and Outlook beside each other."""
-        from ops_lib.reports import charts
-
-        week = self._week
-        return (
-            charts.draw_week(week) if week is not None else Sentence("There is no account whose week could be drawn.")
+    @classmethod
+    def open_cassette(cls, workspace: str) -> Opened:
+        """Recorded traffic; a runbook that can be run on it overrides this."""
+        raise InputError(
+            "recorded traffic cannot be replayed by this runbook",
+            subject=workspace,
+            fix='set workspace to "demo" or to a workspace\'s folder.',
         )
 
-    def week(self) -> pd.DataFrame:
-        """The user's week, one row an entry: when it is in the CRM and in Outlook, and why the two part; what should not be comes first."""
-        from ops_lib.reports.frames import empty
+    def figures(self) -> dict[str, Any]:
+        """What the last line says beside the outcome: numbers and names that are the same on every machine, nothing secret."""
+        return {}
 
-        week = self._week
-        columns = dict.fromkeys(("title", "crm", "exchange", "state", "why"), "str")
-        return _numbered(week.by_entry() if week is not None else empty(columns))
-
-    def failures(self) -> pd.DataFrame | Sentence:
-        """The entries that could not be read or written, with the server's own code."""
-        table = self._read.failed
-        if table.empty:
-            return Sentence("No entry failed.")
-        shown = table[["mailbox", "title", "direction"]].assign(when=self._moments(table["at"]))
-        return _numbered(shown.join(table[["reason", "response_code"]]))
-
-    def skipped(self) -> pd.DataFrame | Sentence:
-        """Why entries are left out: one row a reason, the most frequent first."""
-        from ops_lib.reports.frames import reasons
-
-        if self._read.skipped.empty:
-            return Sentence("No entry is left out.")
-        return _numbered(reasons(self._read.skipped))
-
-    def report(self) -> Sentence:
-        """Write the page and its tables into the run's folder."""
-        from ops_lib.reports import page
-
-        written = page.write(self._read, self.folder)
-        tables = len(list((self.folder / "tables").glob("*.parquet")))
-        return Sentence(
-            f"`{written.name}` opens in any browser; `tables/` beside it holds {tables} tables as Parquet and CSV."
-        )
-
-    def outcome(self) -> Outcome:
-        """What the report comes to: ``findings`` when somebody is needed or a side is missing something, ``blocked`` without any account."""
-        outcome = self._read.outcome
-        assert outcome in OUTCOMES
-        return outcome
-
-    # ── the last call ────────────────────────────────────────────────────────────────────────────────────────────────
     def finish(self, outcome: str) -> None:
         """Say how the run ended, as one line of JSON: the same on every machine and at any time. **Raises** `InputError`."""
         if outcome not in OUTCOMES:
             raise InputError(f"{outcome} is no outcome", subject=self.stem, fix=f"use one of {', '.join(OUTCOMES)}.")
-        print(json.dumps({"runbook": self.stem, "outcome": outcome, **self._figures()}))  # noqa: T201  the contract with the runner
-
-    def _figures(self) -> dict[str, int]:
-        report = self._report
-        if report is None:
-            return {}
-        calendars = report.accounts[(report.accounts["process"] == "calendar") & (report.accounts["verdict"] != "off")]
-        return {
-            "calendars": len(calendars),
-            "need_somebody": len(report.wrong),
-            "in_step": int((report.links["state"] == "active").sum()),
-            "left_out": len(report.skipped),
-            "failed": len(report.failed),
-            "parted": sum(week.parted for week in report.weeks),
-        }
-
-    @property
-    def _read(self) -> SyncReport:
-        if self._report is None:
-            raise InputError("nothing has been read yet", subject=self.stem, fix="run the cell with run.read(…) first.")
-        return self._report
-
-    def _moments(self, instants: pd.Series[Any]) -> pd.Series[Any]:
-        """Instants in words, in the workspace's zone."""
-        from ops_lib.reports.words import instant_words
-
-        zone = self._read.zone
-        return instants.map(lambda each: "–" if each is None or each != each else instant_words(each, zone)).astype(
-            "str"
-        )
-
-    @property
-    def _week(self) -> Week | None:
-        return self._read.weeks[0] if self._read.weeks else None
+        print(json.dumps({"runbook": self.stem, "outcome": outcome, **self.figures()}))  # noqa: T201  the contract with the runner
 
 
 def day_of(text: str) -> date:
@@ -225,37 +123,6 @@ def day_of(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise InputError(f"{text} is no day", subject="week_of", fix="write it as 2026-11-23.") from None
-
-
-def _column(texts: list[str]) -> pd.Series[Any]:
-    """A column of texts, of that type even where it is empty."""
-    import pandas as pd
-
-    return pd.Series(texts, dtype="str")
-
-
-def _done(row: dict[Any, Any]) -> str:
-    """What a run did for an account, in words."""
-    from ops_lib.reports.words import done_words
-
-    verbs, sides = ("created", "updated", "deleted"), ("crm", "exchange")
-    said = done_words({(verb, side): row[f"{verb}_{side}"] for verb in verbs for side in sides})
-    said += [f"{row['failed']} failed"] if row["failed"] else []
-    return ", ".join(said) or row["message"] or "nothing"
-
-
-def _numbered(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its rows numbered from 1, as people count."""
-    table = table.reset_index(drop=True)
-    table.index += 1
-    return table
-
-
-def _widen_tables() -> None:
-    """Let a notebook's tables show whole sentences and every row that matters."""
-    import pandas as pd
-
-    pd.set_option("display.max_colwidth", 400, "display.max_columns", 30, "display.max_rows", 200, "display.width", 200)
 
 
 def show_errors_briefly(shell: Any = None) -> None:

@@ -1,0 +1,31 @@
+"""Tables as a notebook shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+
+def numbered(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its rows numbered from 1, as people count."""
+    table = table.reset_index(drop=True)
+    table.index += 1
+    return table
+
+
+def text_column(texts: Sequence[str]) -> pd.Series[Any]:
+    """A column of texts, of that type even where it is empty."""
+    import pandas as pd
+
+    return pd.Series(list(texts), dtype="str")
+
+
+def widen_tables() -> None:
+    """Let a notebook's tables show whole sentences and every row that matters."""
+    import pandas as pd
+
+    pd.set_option("display.max_colwidth", 400, "display.max_columns", 30, "display.max_rows", 200, "display.width", 200)
