@@ -191,7 +191,7 @@ class _Judge:
         self._reached(field)
         if value in _YES or value in _NO:
             return value in _YES
-        raise InputError(f"{value} is neither yes nor no", fix="write yes or no, or leave the cell empty.")
+        raise InputError("the cell is neither yes nor no", fix="write yes or no, or leave the cell empty.")
 
     def _reached(self, field: str) -> None:
         self._field = field

@@ -82,18 +82,33 @@ class Secrets:
             self._vault.remove(f"secret/{where}")
 
 
-_NOT_ALONE = {
-    "empty": ("the file is empty", "write the secret into its first line."),
-    "lines": ("the file holds more than one line", "write the secret alone, in its first line."),
-    "text": ("this file holds no text", "write the secret alone, as UTF-8."),
-}
+def from_bytes(data: bytes, what: str, subject: str = "") -> str:
+    """The secret in what a file or a pipe held: its first line, or the whole of a PEM text. ``what`` is named in errors, the content never.
+
+    **Raises** `InputError` for nothing, for more than one line, and for bytes that are no UTF-8.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = None  # not raised from here: the exception holds what was read
+    if text is None:
+        raise InputError(f"{what} holds no text", subject=subject, fix="write the secret alone, as UTF-8.")
+    if text.lstrip().startswith("-----BEGIN "):  # a certificate and its key
+        return text.strip()
+    lines = text.splitlines()
+    if not lines or not lines[0].strip():
+        raise InputError(f"{what} is empty", subject=subject, fix="write the secret into its first line.")
+    if any(lines[1:]):
+        raise InputError(
+            f"{what} holds more than one line", subject=subject, fix="write the secret alone, in its first line."
+        )
+    return lines[0]
 
 
 def _read(path: Path) -> str:
-    """The file's first line, or the whole of a PEM file: one that others may read is refused, whatever it holds."""
-    fault, secret = "", ""
+    """The secret in a file: one that others may read is refused, whatever it holds."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise InputError("this is no file", subject=str(path), fix="name a file that holds the secret.")
@@ -103,26 +118,11 @@ def _read(path: Path) -> str:
                     subject=str(path),
                     fix=f"chmod 600 {path}, and change the secret if somebody may have seen it.",
                 )
-            fault, secret = _alone(file.read())
-    except UnicodeDecodeError:
-        fault = "text"  # not raised from here: the exception holds what was read
+            data = file.read()
     except OSError as error:
         raise InputError(
             f"the file with the secret cannot be read ({error.strerror})",
             subject=str(path),
             fix="write the secret into it and chmod 600 it.",
         ) from None
-    if fault:
-        reason, fix = _NOT_ALONE[fault]
-        raise InputError(reason, subject=str(path), fix=fix)
-    return secret
-
-
-def _alone(text: str) -> tuple[str, str]:
-    """What is wrong with a file's content, or the secret that it holds."""
-    if text.lstrip().startswith("-----BEGIN "):  # a certificate and its key
-        return "", text.strip()
-    lines = text.splitlines()
-    if not lines or not lines[0]:
-        return "empty", ""
-    return ("lines", "") if any(lines[1:]) else ("", lines[0])
+    return from_bytes(data, "the file", str(path))

@@ -152,6 +152,7 @@ class Access:
             return begun
 
         flow = asked(app, account.mailbox, initiate)
+        self._forget_abandoned()
         entry = {"flow": flow, "account": account.account_id, "until": time.time() + FLOW_SECONDS}
         self._vault.put(f"flow/{flow['state']}", json.dumps(entry))
         return Begun(flow["auth_uri"], redirect_uri, flow["state"])
@@ -166,8 +167,11 @@ class Access:
                 subject=account.mailbox,
                 fix="copy the whole address line of the browser, with ?code= and state= in it.",
             )
-        entry = json.loads(self._vault.take(f"flow/{answer['state']}") or "{}")
-        if not entry or entry["account"] != account.account_id:
+        name = f"flow/{answer['state']}"
+        begun = json.loads(self._vault.get(name) or "{}")
+        is_own = begun.get("account") == account.account_id  # another account's is left to it
+        entry = json.loads(self._vault.take(name) or "{}") if is_own else {}
+        if not entry:
             raise InputError(
                 "this sign-in was not begun for this account, or was finished already", subject=account.mailbox,
                 fix=f"{_FLOW_FIX} {account.mailbox}.",
@@ -235,6 +239,14 @@ class Access:
         with self._database.begin() as connection:
             served = SignInStates(connection).signed_in(host, account, self._now())
         return SignedIn(account, host.client_id if host.auth == "oauth-app" else user, _mailboxes(served))
+
+    def _forget_abandoned(self) -> None:
+        """Take the begun sign-ins out of the vault that nobody can finish any more."""
+        for name in self._vault.names():
+            if name.startswith("flow/"):
+                kept = self._vault.get(name)
+                if kept is not None and json.loads(kept)["until"] < time.time():
+                    self._vault.remove(name)
 
     # ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────────
     def _refuse_for_others(self, host: Host, account: Account, auth: str) -> None:

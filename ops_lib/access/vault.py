@@ -158,6 +158,8 @@ class Vault:
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 message, fix = "another process holds the vault", "wait for it to end and try again."
+            elif "no such table" in str(error):  # cut off to nothing
+                raise self._damaged() from None
             else:
                 message, fix = (
                     f"the vault cannot be used: {error}",

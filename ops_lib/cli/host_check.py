@@ -67,6 +67,7 @@ def rotate(
 ) -> None:
     """Give a host a new secret. The old one stays until the new one has signed in."""
     from ops_lib.access.accounts import Accounts
+    from ops_lib.access.checks import client_secret
     from ops_lib.access.hosts import HostInput, Hosts
     from ops_lib.access.sign_ins import SignInStates
 
@@ -82,6 +83,8 @@ def rotate(
         now = workspace.now()
         host, account = _chosen(workspace, name, mailbox)
         before = host.secret
+        if host.auth.startswith("oauth"):
+            client_secret(workspace.access.secrets(reference))
         if is_tried:
             _refuse_what_does_not_sign_in(_checked(workspace, replace(host, secret=reference), account, 20.0))
         with workspace.database.begin() as connection:
@@ -127,7 +130,7 @@ def _refuse_what_does_not_sign_in(found: HostCheck) -> None:
                 f"the new secret was not kept: {step.step}: {step.observed}",
                 subject=found.host,
                 response_code=step.response_code,
-                fix=f"{step.next_step.rstrip('.')}; or --no-try.",
+                fix=f"{step.next_step.rstrip('.')}; --no-try keeps it untried.",
             )
         if step.step == "sign-in":
             say(f"note: {step.step}: {step.observed}{f' ({step.next_step})' if step.verdict == 'skipped' else ''}")

@@ -61,13 +61,14 @@ def forget(reference: str | None) -> None:
 
 
 def _into_vault(what: str, *, ask: bool) -> str:
+    from ops_lib.access import secrets
     from ops_lib.access.checks import client_secret
 
     if ask and not can_ask():
         raise InputError(
             f"the {what} cannot be asked for: nobody is at a terminal", fix="pipe it in with --password-stdin, or name a file."
         )  # fmt: skip
-    value = _typed(what) if ask else sys.stdin.read().strip("\r\n")
+    value = _typed(what) if ask else secrets.from_bytes(sys.stdin.buffer.read(), "what was piped in")
     if what == "client secret":
         client_secret(value)
     with open_workspace() as workspace:

@@ -118,7 +118,7 @@ def test_one_column_of_addresses_is_enough(connection: Connection) -> None:
         ("alice@example.test,alice,,,", "mailbox", "alice is no email address"),
         ("alice@example.test,,mars,,", "host", "there is no host mars (known: exchange, maple)"),
         ("alice@example.test,,maple,,", "host", "serves Maple Court only"),
-        ("alice@example.test,,,perhaps,", "calendar", "perhaps is neither yes nor no"),
+        ("alice@example.test,,,perhaps,", "calendar", "the cell is neither yes nor no"),
         ("alice@example.test,,,yes,,surplus", "", "more cells than there are columns"),
         ('"=CONCAT(A1,""@x"")",,,,', "user", "a formula, not its value"),
         ("alice@example.test,#REF!,,,", "mailbox", "could not compute this cell"),

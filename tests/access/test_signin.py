@@ -193,6 +193,31 @@ def test_a_sign_in_serves_once(make: Make) -> None:
             office.access.finish_code(office.host, account, pasted)
 
 
+@pytest.mark.req("A4")
+def test_another_account_s_sign_in_is_left_to_it(make: Make) -> None:
+    """An address that answers another account's sign-in is refused, and still finishes the one it belongs to."""
+    office = make()
+    alice, bob = office.add(ALICE), office.add(BOB)
+    address = office.at_the_pages(office.begin(alice).url, ALICE).address
+    with pytest.raises(InputError, match="not begun for this account"):
+        office.access.finish_code(office.host, bob, address)
+    assert office.access.finish_code(office.host, alice, address).account == alice
+
+
+@pytest.mark.req("R9")
+def test_an_abandoned_sign_in_does_not_stay(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody finished in time is out of the vault once the next sign-in begins."""
+    office = make()
+    alice = office.add(ALICE)
+    office.begin(alice)
+    office.begin(alice)
+    later = time.time() + signin.FLOW_SECONDS + 1
+    monkeypatch.setattr("ops_lib.access.signin.time.time", lambda: later)
+    office.begin(alice)
+    assert len([name for name in office.workspace.vault.names() if name.startswith("flow/")]) == 1
+
+
+@pytest.mark.req("A4")
 def test_a_sign_in_that_took_too_long(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sign-in that was begun more than a quarter of an hour ago is begun again."""
     office = make()

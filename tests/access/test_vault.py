@@ -315,3 +315,12 @@ def test_a_certificate_is_read_whole(tmp_path: Path) -> None:
     text = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----"
     path.write_text(text + "\n")
     assert resolve(file_reference(path)) == text
+
+
+def test_a_vault_that_was_cut_off_to_nothing_says_so(vault: Vault) -> None:
+    """An empty file is a damaged vault to whoever reads, with the mend; what is entered then is kept."""
+    vault.path.touch(mode=0o600)
+    with pytest.raises(WorkspaceError, match="the vault is damaged"):
+        vault.get(NAME)
+    vault.put(NAME, SECRET)
+    assert vault.get(NAME) == SECRET

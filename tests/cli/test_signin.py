@@ -265,6 +265,43 @@ def test_a_secret_from_stdin_goes_into_the_vault(make: Make) -> None:
     assert "nobody is at a terminal" in with_input(office, "", "host", "edit", "cloud", "--secret-ask").stderr
 
 
+@pytest.mark.req("H5")
+@pytest.mark.parametrize(
+    ("piped", "words"),
+    [
+        (b"zq9x\nw8vk\n", "more than one line"),
+        (b"\xff\xfez\x00q\x00", "holds no text"),
+        (b"\n", "is empty"),
+        (b"  ", "is empty"),
+    ],
+)
+def test_a_piped_secret_is_checked_as_it_comes_in(make: Make, piped: bytes, words: str) -> None:
+    """Two lines, bytes that are no UTF-8, and nothing are refused with the reason and without the secret, and nothing is kept."""
+    office = make(auth="oauth-app", access="impersonation", redirect_uri=None)
+    before = on(office)("vault", "list", "--json").json
+    result = CliRunner().invoke(
+        app, ["--workspace", str(office.workspace.path), "host", "edit", "cloud", "--secret-stdin"], input=piped
+    )
+    assert (result.exit_code, words in result.stderr, "zq9x" in result.stderr) == (
+        2,
+        True,
+        False,
+    )
+    assert on(office)("vault", "list", "--json").json == before
+
+
+@pytest.mark.req("H5")
+def test_a_new_secret_that_is_an_id_is_not_sent(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret's id given to `host rotate` is refused before the directory hears of it."""
+    office = make(auth="oauth-app", access="impersonation", redirect_uri=None)
+    office.add(ALICE)
+    monkeypatch.setenv("NEW_SECRET", "5a0d0b0c-51fd-4c1b-8a3d-7a1e5a2db0c5")
+    asked = office.asked_for_tokens()
+    answer = on(office)("host", "rotate", "cloud", "--secret-env", "NEW_SECRET", exit_code=2)
+    assert "the id of a client secret, not its value" in answer.stderr
+    assert office.asked_for_tokens() == asked
+
+
 @pytest.mark.req("R9")
 def test_a_secret_that_is_asked_for(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """At a terminal a missing secret is asked for twice, without being shown; two different ones are refused."""
