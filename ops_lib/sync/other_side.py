@@ -89,11 +89,16 @@ class OtherSide:
     def _look_up_suspects(self, reading: Reading, links: Sequence[Link]) -> None:
         """Whether the items still exist that unknown ones resemble. That one is not found once is no proof: both wait for the next cycle."""
         in_doubt = suspects(reading.news(), links)
+        looked_for = {retry.key for retry in self._remembered.retries}
+        second = {link.item_id for link in links if f"activity:{link.activity_id}" in looked_for}
         for kind in Kind:
             ids = [link.item_id for link in links if link.kind is kind and link.item_id in in_doubt]
             for item_id, found in zip(ids, self._mailbox.read(kind, ids) if ids else (), strict=True):
                 reading.existing.add(item_id)  # or not known to be gone
-                if isinstance(found, ItemGone):
+                if isinstance(found, ItemGone) and item_id in second:
+                    reading.existing.discard(item_id)
+                    reading.gone.add(item_id)
+                elif isinstance(found, ItemGone):
                     reading.unread[item_id] = found
                     reading.unread |= dict.fromkeys(in_doubt[item_id], found)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from ops_lib.crm import Crm
-from ops_lib.errors import SyncStateInvalid
+from ops_lib.errors import ItemGone, SyncStateInvalid
 from ops_lib.mailbox import FolderChanges, Mailbox
 from ops_lib.model import Account, Intent, ItemType, Kind, Link, Window
 from ops_lib.sync.ledger import Position, Retry
@@ -161,6 +161,9 @@ class Reader:
             if (not retry.is_set_aside and retry.next_at <= self._policy.now)
             or retry.key in seen_keys
             or links.get(retry.key) in seen
+            or (
+                retry.key.startswith("item:") and retry.kind in reading.complete
+            )  # not listed any more: it may have moved
         ]
 
     def _look_again(self, due: Sequence[Retry], reading: Reading) -> None:
@@ -170,13 +173,29 @@ class Reader:
         self._read_activities(activity_ids, reading)
         before = {reading.activities[a].rescheduled_from for a in activity_ids & reading.activities.keys()}
         self._read_activities({a for a in before if a is not None}, reading)
+        wanted_ids: set[str] = set()
         for kind in Kind:
             wanted = [
                 retry.key.partition(":")[2] for retry in due if retry.kind is kind and retry.key.startswith("item:")
             ]
             wanted += [by_activity[a].item_id for a in activity_ids if a in by_activity and by_activity[a].kind is kind]
-            reading.fetch(self._mailbox, kind, wanted)
+            reading.fetch(self._mailbox, kind, wanted, believes_gone=False)
+            wanted_ids.update(wanted)
         reading.retried = {retry.key for retry in due}
+        self._believe_gone(wanted_ids, reading)
+
+    def _believe_gone(self, item_ids: Collection[str], reading: Reading) -> None:
+        """What is not found at a second look is gone, unless it may be one of those that cannot be read: where the mailbox moved, such an item has
+        an id that nobody knows, and until it can be read nobody can say whose it is."""
+        not_found = {i for i in item_ids if isinstance(reading.unread.get(i), ItemGone)}
+        known = {link.item_id for link in self._remembered.links} | self._remembered.series.keys()
+        waiting = {retry.key.partition(":")[2] for retry in self._remembered.retries if retry.key.startswith("item:")}
+        unreadable = (waiting | reading.unread.keys()) - known - not_found - reading.gone - reading.items.keys()
+        unreadable -= reading.masters.keys()
+        for item_id in not_found:
+            if not unreadable or item_id not in known:
+                del reading.unread[item_id]
+                reading.gone.add(item_id)
 
     def _read_activities(self, activity_ids: Collection[str], reading: Reading) -> None:
         missing = set(activity_ids) - reading.activities.keys()

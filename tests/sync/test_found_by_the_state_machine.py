@@ -261,3 +261,37 @@ def test_what_stands_behind_the_end_of_a_body_is_kept() -> None:
     body = "<html><body><p>Before</p></body></html><p>Sent from my telephone</p>"
     assert as_text(body, is_html=True).split() == ["Before", "Sent", "from", "my", "telephone"]
     assert "Sent from my telephone" in with_block(body, "<div>block</div>", is_html=True)
+
+
+@pytest.mark.req("Y2", "Y5")
+@pytest.mark.parametrize("mended_by", ["retry", "an edit"])
+@pytest.mark.parametrize("cycles", [1, 3, 8])
+def test_what_cannot_be_read_after_the_mailbox_moved_is_not_taken_for_deleted(
+    office: Office, cycles: int, mended_by: str
+) -> None:
+    """Its old id is gone and nobody can say which item it is now: it waits, however often it is tried, and is the same entry once it can be read."""
+    activity = office.add("Tour", at(1, 9))
+    office.outlook.add("Lunch", at(1, 12))
+    office.outlook.add_series("Weekly", [at(1 + 7 * n, 9).start for n in range(2)])
+    office.cycle()
+    office.cycle()
+    before = {(a.activity_id, a.status) for a in office.activities()}
+    office.outlook.renumber()
+    for title in ("Tour", "Lunch", "Weekly"):
+        office.outlook.poison[title] = ItemRefused("the item is corrupt", response_code="ErrorItemCorrupt")
+    for _ in range(cycles):
+        office.work()
+        office.now += timedelta(hours=1)
+    assert {(a.activity_id, a.status) for a in office.activities()} == before
+    office.outlook.heal()
+    if mended_by == "retry":
+        office.retry_now()
+    else:
+        for item in list(office.outlook.items.values()):
+            office.outlook.edit(item.item_id, location="Lobby")
+    office.cycle()
+    office.cycle()
+    assert {(a.activity_id, a.status) for a in office.activities()} == before
+    assert office.get(activity).location == ("" if mended_by == "retry" else "Lobby")
+    assert office.outlook.subjects() == ["Lunch", "Tour", "Weekly"]
+    office.check()
