@@ -24,10 +24,13 @@
         └── ItemRefused             this item cannot be read or written; the others can
 
 Errors carry what a person needs to act: ``response_code`` verbatim (people search for it), ``subject`` (what it was about)
-and ``fix`` (one sentence, imperative). They hold no locals, no headers, no bodies and no secrets.
+and ``fix`` (one sentence, imperative). They hold no locals, no bodies and no secrets.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 
 class OpsError(Exception):
@@ -87,10 +90,12 @@ class SandboxError(OpsError):
 class MailboxError(OpsError):
     """A mail server, or what stands before it, did not do what was asked.
 
-    ``http_status`` is 0 where no answer came. ``transient`` says whether the same request may succeed later by itself.
+    ``http_status`` is 0 where no answer came. ``transient`` says whether the same request may succeed later by itself. ``headers``: the few of an
+    answer by which the server's keeper finds the request again, where it was no SOAP.
     """
 
     transient = False
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self, message: str, *, subject: str = "", response_code: str = "", fix: str = "", http_status: int = 0

@@ -337,3 +337,30 @@ class Window:
 
     start: datetime
     end: datetime
+
+
+# ── what a diagnosis finds ───────────────────────────────────────────────────────────────────────────────────────────
+Layer = Literal["connection", "account", "item"]
+FindingVerdict = Literal["ok", "warn", "fail", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one check found of one thing. What could not be read is ``unknown``, never ``ok``.
+
+    ``observed`` and ``expected`` in words; ``cause`` the likely one; ``next_step`` what to do, by ``owner``; ``evidence`` the request, the response
+    code as it came, and when; ``source`` where it was seen. ``sub_cause`` is a key of `ops_lib.diagnosis.sub_causes`, where it has one.
+    """
+
+    check: str
+    layer: Layer
+    subject: str
+    verdict: FindingVerdict
+    observed: str
+    expected: str
+    cause: str = ""
+    next_step: str = ""
+    evidence: str = ""
+    source: str = ""
+    owner: str = ""
+    sub_cause: str = ""

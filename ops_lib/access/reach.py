@@ -95,7 +95,7 @@ def route_to(url: str) -> Route:
 def addresses(host: str, port: int, seconds: float) -> list[str]:
     """The addresses of a name. **Raises** `Unreachable`."""
     try:
-        found = _within(seconds, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        found = within(seconds, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError) as error:
         reason = "nobody answered in time" if isinstance(error, TimeoutError) else "the name is not known"
         raise Unreachable(
@@ -197,7 +197,7 @@ def _variable(scheme: str) -> str:
     return next((name for name in names if os.environ.get(name)), "the system's settings")
 
 
-def _within(seconds: float, question: Callable[[], T]) -> T:
+def within(seconds: float, question: Callable[[], T]) -> T:
     """The answer to what cannot be told to hurry. **Raises** `TimeoutError`; the question is then left behind."""
     found: list[T] = []
     failed: list[BaseException] = []

@@ -276,8 +276,31 @@ def of_code(
     return error
 
 
+DIAGNOSTIC_HEADERS = (
+    "Date", "Server", "Via", "Content-Type", "request-id", "client-request-id", "X-FEServer", "X-BEServer", "X-CalculatedBETarget", "X-DiagInfo",
+    "X-EWS-Policy-Reason", "X-CasErrorCode", "Retry-After", "x-ms-diagnostics", "Location",
+)  # fmt: skip
+"""By these a server's keeper finds a request, or it says what was wrong. None holds a cookie, a token or a challenge."""
+
+_LONGEST_HEADER = 300
+
+
+def diagnostic(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those headers of an answer that help to find out; of an address elsewhere only where it is, without what it was given."""
+    found = {name: str(headers[name]).strip()[:_LONGEST_HEADER] for name in DIAGNOSTIC_HEADERS if headers.get(name)}
+    if "Location" in found:
+        found["Location"] = found["Location"].split("?")[0].split("#")[0]
+    return found
+
+
 def of_status(status: int, headers: Mapping[str, str], body: bytes, *, subject: str, auth: str = "") -> MailboxError:
     """The error for an HTTP answer that is no SOAP. ``headers`` must not mind upper and lower case."""
+    error = _of_status(status, headers, body, subject=subject, auth=auth)
+    error.headers = diagnostic(headers)
+    return error
+
+
+def _of_status(status: int, headers: Mapping[str, str], body: bytes, *, subject: str, auth: str) -> MailboxError:
     said = scrubbed(body[:4000].decode("utf-8", "replace"))
     excerpt = f'; it says: "{said}"' if said else ""
     code = f"HTTP {status}"
