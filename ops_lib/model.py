@@ -94,12 +94,13 @@ class ActivityType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """What pre-fills an email from the CRM."""
+    """What pre-fills an email from the CRM. ``is_html``: its body is formatted."""
 
     template_id: str
     name: str
     subject: str
     body: str
+    is_html: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,20 +200,32 @@ class Directory:
     def templates(self) -> list[Template]:
         """All email templates, by name."""
         rows = self._connection.execute(select(templates).order_by(templates.c.name))
-        return [Template(template_id=str(row.id), name=row.name, subject=row.subject, body=row.body) for row in rows]
+        return [
+            Template(
+                template_id=str(row.id), name=row.name, subject=row.subject, body=row.body, is_html=bool(row.is_html)
+            )
+            for row in rows
+        ]
 
     def template(self, name: str) -> Template:
         """The template of that name. **Raises** `NotThere`."""
         return _one(self.templates(), name, "template", "syncops template add NAME")
 
-    def add_template(self, name: str, *, subject: str, body: str) -> Template:
-        """Add an email template."""
+    def add_template(self, name: str, *, subject: str, body: str, is_html: bool = False) -> Template:
+        """Add an email template; ``is_html``: its body is formatted."""
         name = text_of(name, "a template's name")
         for existing in self.templates():
             if _same(existing.name, name):
                 return existing
-        self._insert(templates, name=name, subject=text_of(subject, "a template's subject"), body=body)
+        subject = text_of(subject, "a template's subject", longest=1000)
+        self._insert(templates, name=name, subject=subject, body=body, is_html=is_html)
         return self.template(name)
+
+    def remove_template(self, name: str) -> Template:
+        """Take a template away. **Raises** `NotThere`."""
+        found = self.template(name)
+        self._connection.execute(templates.delete().where(templates.c.id == int(found.template_id)))
+        return found
 
     # ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────
     def _insert(self, table: Table, **values: Any) -> None:

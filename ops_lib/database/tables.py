@@ -21,6 +21,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -149,6 +150,7 @@ templates = Table(
     Column("name", String(200), nullable=False, unique=True),
     Column("subject", Text, nullable=False),
     Column("body", Text, nullable=False),
+    Column("is_html", Boolean, nullable=False, default=False, server_default=text("false")),
 )
 
 # ── hosts and accounts ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -353,6 +355,45 @@ retries = Table(
     # What was tried: another version of either side is a fresh try.
     Column("crm_version", BigInteger, nullable=False, default=0, server_default=text("0")),
     Column("change_key", Text, nullable=False, default="", server_default=text("''")),
+)
+
+# ── email ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+outgoing_messages = Table(
+    "outgoing_messages",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("key", String(32), nullable=False, unique=True),  # random; on the message as its stamp
+    Column("asked_as", String(255), unique=True),  # whoever asks with the same words twice gets the first one
+    Column("user_id", Id, ForeignKey("users.id"), nullable=False),
+    Column("account_id", Id, ForeignKey("accounts.id")),  # NULL: sending is not enabled, it is only on record
+    Column("state", String(16), nullable=False),  # open, sending, accepted, refused, recorded
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),  # the body as text: what the note holds
+    Column("html", Text, nullable=False, default=""),  # the formatted body; empty: plain text
+    Column("recipients", JSON, nullable=False),  # [{"individual", "name", "address"}]
+    Column("item_id", Text, nullable=False, default=""),  # of the draft that is sent
+    Column("change_key", Text, nullable=False, default=""),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("response_code", String(128), nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+    Column("fix", Text, nullable=False, default=""),
+    Column("created_at", Instant, nullable=False),
+    Column("next_at", Instant, nullable=False),  # not to be tried before
+    Column("settled_at", Instant),
+    Column("worker", String(200), nullable=False, default=""),  # who is at it now
+    Column("claimed_until", Instant),  # by the real clock
+    Index("ix_outgoing_messages_account_state", "account_id", "state"),
+)
+
+outgoing_files = Table(
+    "outgoing_files",
+    metadata,
+    Column("message_id", Id, ForeignKey("outgoing_messages.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("content_type", String(127), nullable=False),
+    Column("content_id", Text, nullable=False, default=""),  # of a picture in the body
+    Column("content", LargeBinary, nullable=False),  # until the message is settled
 )
 
 properties = Table(

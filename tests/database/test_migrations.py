@@ -134,3 +134,15 @@ def test_a_stranger_s_database_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="recipes"):
         database.upgrade()
     database.close()
+
+
+def test_templates_of_an_older_schema_are_plain_text(database_url: str) -> None:
+    """A template that was there before formatted ones keeps everything and counts as plain text."""
+    database = Database(database_url)
+    with database.engine.begin() as connection:
+        command.upgrade(migrations.alembic_configuration(connection), "0003")
+        connection.exec_driver_sql("INSERT INTO templates (id, name, subject, body) VALUES (1, 'Hello', 'Hi', '<b>')")
+    with database.read() as connection:
+        rows = connection.execute(tables.templates.select()).all()
+    database.close()
+    assert [tuple(row) for row in rows] == [(1, "Hello", "Hi", "<b>", False)]
