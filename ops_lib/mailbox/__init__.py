@@ -84,9 +84,32 @@ class ItemUpdate:
     content: ItemContent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request as it was sent and answered: what a server's administrator looks for.
+
+    ``began_seconds`` counts from when the mailbox was opened, ``number`` the tries of this request from 1, ``waited_seconds`` the pause before
+    this one. ``response_code`` is the first that is no success, else NoError; ``error`` the kind of error it stands for, empty for none.
+    """
+
+    operation: str
+    began_seconds: float
+    seconds: float
+    number: int = 1
+    waited_seconds: float = 0.0
+    http_status: int = 0
+    response_code: str = ""
+    request_id: str = ""
+    error: str = ""
+
+
 class Mailbox(Protocol):
     @property
     def address(self) -> str: ...
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """The latest requests, oldest first, at most some hundreds."""
 
     @property
     def requests(self) -> int:

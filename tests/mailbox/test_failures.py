@@ -183,3 +183,26 @@ def test_what_concerns_everything() -> None:
         "ErrorItemNotFound",
         "ErrorAccessDenied",
     }
+
+
+@pytest.mark.req("T2")
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [("300", 300), ("1e30", 3600), ("inf", 3600), ("nan", 0), ("-5", 0), ("soon", 0), ("", 0)],
+)
+def test_a_pause_beyond_reason_is_an_hour(given: str, seconds: float) -> None:
+    """A server that names days, or no number at all, is believed up to an hour and not below nothing, in either of the two ways to say it."""
+    assert retry_after_seconds({"Retry-After": given}) == seconds
+    milliseconds = {"BackOffMilliseconds": f"{given}000" if given == "300" else given}
+    error = of_code("ErrorServerBusy", "", subject="x", values=milliseconds)
+    assert isinstance(error, ServerBusy)
+    assert error.back_off_seconds == seconds
+
+
+@pytest.mark.req("T2")
+def test_a_pause_until_a_date_counts_from_the_answers_own() -> None:
+    """Retry-After as a date is measured by the server's clock, not by ours; without one there is no telling."""
+    until = {"Retry-After": "Mon, 23 Nov 2026 09:02:00 GMT"}
+    assert retry_after_seconds({**until, "Date": "Mon, 23 Nov 2026 09:00:30 GMT"}) == 90
+    assert retry_after_seconds({**until, "Date": "Mon, 23 Nov 2026 10:00:00 GMT"}) == 0
+    assert retry_after_seconds(until) == 0

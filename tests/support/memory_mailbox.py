@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ops_lib.errors import AnswerLost, ItemConflict, MailboxError, SyncStateInvalid
-from ops_lib.mailbox import FolderChanges, ItemContent, ItemUpdate, View
+from ops_lib.mailbox import Attempt, FolderChanges, ItemContent, ItemUpdate, View
 from ops_lib.mailbox.occurrences import is_computed, master_and_day
 from ops_lib.model import AllDay, Item, ItemType, Kind, Timed, Window, Written
 from tests.support.memory_outlook import Outlook, all_day_bounds, gone
@@ -27,6 +27,7 @@ class MemoryMailbox:
         self.outlook = outlook
         self.address = address
         self.requests = 0
+        self.attempts: Sequence[Attempt] = ()
         self.bytes_received = 0
         self.writes = 0
         self._step = step

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -10,9 +12,10 @@ import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
 from ops_lib.errors import AnswerLost, MailboxError, ServerBusy, Unreachable
+from ops_lib.mailbox import Attempt
 from ops_lib.mailbox.ews import answers
-from ops_lib.mailbox.ews.answers import Element, Message
-from ops_lib.mailbox.ews.failures import concerns_all
+from ops_lib.mailbox.ews.answers import Answer, Element, Message
+from ops_lib.mailbox.ews.failures import concerns_all, scrubbed_id
 from ops_lib.mailbox.ews.transport import Transport
 
 T = TypeVar("T")
@@ -27,6 +30,9 @@ due again after it. Asking earlier than told prolongs the throttling."""
 SMALL_BATCH = 10
 """What is read again at once when the server had no time for a batch; Microsoft recommends ten."""
 
+ATTEMPTS_KEPT = 500
+"""So many of a mailbox's latest requests are remembered as evidence."""
+
 NOT_CARRIED_OUT = (ServerBusy, Unreachable)
 """Failures after which a write may be sent again: nothing of it was done."""
 
@@ -40,13 +46,47 @@ class Asker:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._opened = time.monotonic()
+        self.attempts: deque[Attempt] = deque(maxlen=ATTEMPTS_KEPT)
 
     @property
     def _address(self) -> str:
         return self._transport.address
 
-    def post(self, payload: Element) -> list[Message]:
-        return answers.messages(self._transport.post(payload), self._address)
+    def post(self, payload: Element, *, number: int = 1, waited_seconds: float = 0.0) -> list[Message]:
+        """Send it once, and remember what was sent and answered."""
+        operation, began = answers.name_of(payload), time.monotonic()
+        answer: Answer | None = None
+
+        def note(response_code: str, error: MailboxError | None) -> None:
+            status = answer.status if answer is not None else error.http_status if error is not None else 0
+            headers = answer.headers if answer is not None else error.headers if error is not None else {}
+            self.attempts.append(
+                Attempt(
+                    operation=operation,
+                    began_seconds=began - self._opened,
+                    seconds=time.monotonic() - began,
+                    number=number,
+                    waited_seconds=waited_seconds,
+                    http_status=status,
+                    response_code=response_code,
+                    request_id=scrubbed_id(headers.get("request-id", "")),
+                    error=type(error).__name__ if error is not None else "",
+                )
+            )
+
+        try:
+            answer = self._transport.post(payload)
+            found = answers.messages(answer, self._address)
+        except MailboxError as error:
+            note(error.response_code, error)
+            raise
+        refused = next((message for message in found if not message.is_success), None)
+        if refused is None:
+            note("NoError", None)
+        else:
+            note(refused.response_code, refused.error(self._address))
+        return found
 
     def retried(self, payload: Element, only: tuple[type[MailboxError], ...] = (MailboxError,)) -> list[Message]:
         """The messages of a request that may be repeated: on transient failures, with the server's own pauses.
@@ -60,11 +100,16 @@ class Asker:
             wanted = error.back_off_seconds if isinstance(error, ServerBusy) else 0.0
             return wanted <= LONGEST_PAUSE_SECONDS and (wanted or True)
 
+        ended = time.monotonic()
         for attempt in stamina.retry_context(
             on=pause, attempts=TRIES, timeout=None, wait_initial=FIRST_PAUSE_SECONDS, wait_max=LONGEST_PAUSE_SECONDS
         ):
             with attempt:
-                found = self.post(_copy(payload))
+                waited = time.monotonic() - ended if attempt.num > 1 else 0.0
+                try:
+                    found = self.post(_copy(payload), number=attempt.num, waited_seconds=waited)
+                finally:
+                    ended = time.monotonic()
                 errors = [message.error(self._address) for message in found if not message.is_success]
                 if len(errors) == len(found) and all(concerns_all(error) for error in errors):
                     raise errors[0]

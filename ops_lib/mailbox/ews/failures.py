@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 from ops_lib.diagnosis import sign_in_errors
 from ops_lib.errors import (
@@ -382,19 +383,39 @@ def _unauthorized(headers: Mapping[str, str], body: bytes, *, subject: str, auth
     return error
 
 
+LONGEST_BACK_OFF_SECONDS = 3600.0
+"""More is not believed: a server that names days is asked again after an hour, by one account."""
+
+
 def retry_after_seconds(headers: Mapping[str, str]) -> float:
-    """How long a Retry-After header asks to wait; 0 where there is none or it is a date."""
+    """How long a Retry-After header asks to wait, an hour at most; a date counts from the answer's own. 0 where it cannot be read."""
+    given = headers.get("Retry-After", "").strip()
     try:
-        return max(0.0, float(headers.get("Retry-After", "0")))
+        return _within_reason(float(given))
     except ValueError:
+        pass
+    try:
+        until, answered = parsedate_to_datetime(given), parsedate_to_datetime(headers.get("Date", ""))
+        return _within_reason((until - answered).total_seconds())
+    except (ValueError, TypeError):
         return 0.0
 
 
 def _milliseconds(value: str) -> float:
     try:
-        return max(0.0, float(value)) / 1000.0
+        return _within_reason(float(value) / 1000.0)
     except ValueError:
         return 0.0
+
+
+def _within_reason(seconds: float) -> float:
+    """From nothing to an hour; what is negative or no number is nothing."""
+    return min(seconds, LONGEST_BACK_OFF_SECONDS) if seconds > 0 else 0.0
+
+
+def scrubbed_id(value: str) -> str:
+    """A server's own name of a request, if it looks like one."""
+    return value if re.fullmatch(r"[0-9A-Za-z-]{1,64}", value) else ""
 
 
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)

@@ -16,7 +16,7 @@ from ops_lib.errors import (
     MailboxError,
     ServerFailed,
 )
-from ops_lib.mailbox import FolderChanges, ItemContent, ItemUpdate, SignIns, View
+from ops_lib.mailbox import Attempt, FolderChanges, ItemContent, ItemUpdate, SignIns, View
 from ops_lib.mailbox.ews import requests
 from ops_lib.mailbox.ews.answers import Element, Message, child, children, name_of, text_of
 from ops_lib.mailbox.ews.asking import NOT_CARRIED_OUT, Asker, batches
@@ -73,6 +73,10 @@ class EwsMailbox:
     @property
     def address(self) -> str:
         return self._transport.address
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        return self._ask.attempts
 
     @property
     def requests(self) -> int:
