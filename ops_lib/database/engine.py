@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Literal
@@ -136,6 +136,13 @@ def insert_unless_there(connection: Connection, table: Table) -> Any:
     """
     dialect_insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     return dialect_insert(table).on_conflict_do_nothing()
+
+
+def upsert(connection: Connection, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Write a row under its key, whether or not it is there."""
+    dialect_insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = dialect_insert(table).values({**key, **values})
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
 
 
 def _understood(url: str) -> URL:

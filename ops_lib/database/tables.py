@@ -357,6 +357,40 @@ retries = Table(
     Column("change_key", Text, nullable=False, default="", server_default=text("''")),
 )
 
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("key", Text, primary_key=True),  # account:ID, credential:HOST:USER or server:URL: whose matter it is
+    Column("since", Instant, nullable=False),
+    Column(
+        "until", Instant, nullable=False
+    ),  # nobody asks before; a past moment: one account asks first, then the others
+    Column("tries", Integer, nullable=False),  # runs that found it so
+    Column("account_id", Id, nullable=False),  # whose request showed it
+    Column("response_code", String(128), nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+)
+
+# Of each account the latest requests that wrote or failed, some hundreds: older ones are removed.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("run_id", Id, ForeignKey("runs.id"), nullable=False),
+    Column("account_id", Id, ForeignKey("accounts.id"), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("number", Integer, nullable=False),  # the tries of this request, from 1
+    Column("waited_seconds", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("http_status", Integer, nullable=False),  # 0: no answer
+    Column("response_code", String(128), nullable=False, default=""),
+    Column("request_id", String(64), nullable=False, default=""),  # the server's own name of it
+    Column("error", String(64), nullable=False, default=""),  # the kind of failure; empty: none
+    Index("ix_attempts_account", "account_id", "id"),
+    Index("ix_attempts_run", "run_id", "account_id"),
+)
+
 # ── email ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 outgoing_messages = Table(
     "outgoing_messages",

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ops_lib.database import tables as t
+from ops_lib.database.engine import upsert
 from ops_lib.model import Entry, Kind, Process
 from ops_lib.sync.mapping import entry_as_json
 
@@ -228,8 +228,5 @@ class Records:
             ],
         )
 
-    # ── both databases ───────────────────────────────────────────────────────────────────────────────────────────────
     def _upsert(self, table: Any, key: dict[str, Any], values: dict[str, Any]) -> None:
-        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(table).values({**key, **values})
-        self._connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+        upsert(self._connection, table, key, values)

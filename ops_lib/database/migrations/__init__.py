@@ -21,6 +21,7 @@ REVISIONS = (
     "0002",
     "0003",
     "0004",
+    "0005",
 )  # oldest first; here as well as in versions/, so that opening a database need not import Alembic
 
 VERSION_TABLE = "syncops_schema"

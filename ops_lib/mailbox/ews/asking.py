@@ -85,7 +85,8 @@ class Asker:
         if refused is None:
             note("NoError", None)
         else:
-            note(refused.response_code, refused.error(self._address))
+            error = refused.error(self._address)
+            note(error.response_code, error)
         return found
 
     def retried(self, payload: Element, only: tuple[type[MailboxError], ...] = (MailboxError,)) -> list[Message]:

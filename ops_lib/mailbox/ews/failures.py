@@ -223,6 +223,10 @@ _OF_ONE = frozenset(
 """Failures of the server that one item or one search may cause: another one may do better."""
 
 
+_LONGEST_CODE = 128
+"""What the records hold of a code; none of Exchange's is half as long."""
+
+
 def concerns_all(error: MailboxError) -> bool:
     """Whether an error said of one item holds for every other as well: busy, signed out, no mailbox, the database away."""
     if isinstance(error, ServerBusy):
@@ -243,6 +247,7 @@ def of_code(
 ) -> MailboxError:
     """The error for a response code. ``values`` are those of the answer's MessageXml; ``about_item``: it concerns one of several."""
     values = values or {}
+    code = code[:_LONGEST_CODE]
     meaning = MEANINGS.get(code) or MEANINGS.get(f"SOAP:{code.rpartition(':')[2]}")
     inner = values.get("InnerErrorResponseCode", "")
     if code in _INNER_CODES and inner in MEANINGS:
