@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -12,6 +12,8 @@ from ops_lib.model import Intent, Item, Kind, Link, LinkState
 from ops_lib.sync.mapping import instants
 
 HALF_A_DAY = timedelta(hours=12)
+FURTHEST = timedelta(days=14)
+"""An occurrence further off is another one, though nothing lies between: of a series that meets once a quarter one may be deleted as another is shown first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,32 +96,51 @@ def match_items(exchange: ExchangeNews, links: Sequence[Link]) -> Matches:
 
 
 def _match_retimed(matches: Matches, active: Sequence[Link], exchange: ExchangeNews) -> None:
-    """A series that was moved by some hours has new original starts: each occurrence stands for the one that was due nearest to it. So does the
-    single event that is left of a series."""
-    loose = {
-        link.link_id: link
-        for link in active
-        if link.original_start is not None and link.uid in exchange.whole_series and link.link_id not in matches.of_link
-    }
-    if not loose:
-        return
-    of_series: dict[str, list[Link]] = defaultdict(list)
-    for link in loose.values():
-        of_series[link.uid].append(link)
+    """A series that was moved has new original starts: each occurrence stands for the one that was due nearest to it, within twelve hours, or further
+    where no other one comes near. So does the single event that is left of a series."""
+    new = [(due, index, item.uid) for index, item in enumerate(matches.strangers) if (due := _due(item)) is not None]
+    concerned = {uid for _, _, uid in new} & exchange.whole_series
+    before: dict[str, list[tuple[datetime, Link]]] = {uid: [] for uid in concerned}
+    for link in active:
+        if link.uid in before and link.original_start is not None:
+            before[link.uid].append((link.original_start, link))
+    dates_now: dict[str, list[datetime]] = {uid: [] for uid in concerned}
+    for item in exchange.items.values():
+        if item.uid in dates_now and (due := _due(item)) is not None:
+            dates_now[item.uid].append(due)
+    dates_before = {uid: sorted(start for start, _ in links) for uid, links in before.items()}
+    for dates in dates_now.values():
+        dates.sort()
     pairs = sorted(
-        (abs(due - link.original_start), link.link_id, index)
-        for index, item in enumerate(matches.strangers)
-        if item.uid in of_series and (due := _due(item)) is not None
-        for link in of_series[item.uid]
-        if link.original_start is not None and abs(due - link.original_start) < HALF_A_DAY
+        (abs(due - start), link.link_id, index)
+        for due, index, uid in new
+        for start, link in before.get(uid, ())
+        if link.link_id not in matches.of_link and _stands_for(due, start, dates_before[uid], dates_now[uid])
     )
     taken: set[int] = set()
     for _, link_id, index in pairs:
-        if link_id in loose and index not in taken:
-            del loose[link_id]
+        if link_id not in matches.of_link and index not in taken:
             taken.add(index)
             matches.of_link[link_id] = matches.strangers[index]
     matches.strangers = [item for index, item in enumerate(matches.strangers) if index not in taken]
+
+
+def _stands_for(due: datetime, before: datetime, all_before: Sequence[datetime], all_due: Sequence[datetime]) -> bool:
+    """Whether an occurrence may be the one that was due at ``before``. More than twelve hours off it must be plain that it is no other: on either side
+    the next one is at least twice as far. Of a weekly series that moves by three or four days nobody could say which week's is which."""
+    distance = abs(due - before)
+    if distance < HALF_A_DAY:
+        return True
+    return distance <= FURTHEST and 2 * distance <= min(
+        _next_to(due, before, all_before), _next_to(before, due, all_due)
+    )
+
+
+def _next_to(moment: datetime, own: datetime, dates: Sequence[datetime]) -> timedelta:
+    """How far it is from a moment to the nearest of the dates besides ``own``."""
+    near = bisect_left(dates, moment)
+    others = [date for date in dates[max(0, near - 2) : near + 2] if date != own]
+    return min((abs(date - moment) for date in others), default=timedelta.max)
 
 
 def _due(item: Item) -> datetime | None:

@@ -207,6 +207,29 @@ def test_old_occurrences_do_not_stay(desk: Desk) -> None:
     assert [a.when for a in desk.activities()] == [at(3 + 7 * week, 16) for week in range(5)]
 
 
+@pytest.mark.req("O4", "O5")
+@pytest.mark.parametrize("server", ["shows occurrences", "shows none"])
+def test_a_series_on_another_weekday_keeps_whom_its_visits_are_for(desk: Desk, server: str) -> None:
+    """Moved from Tuesdays to Wednesdays, each week's visit stays the same activity, with whom it is for, and Completed where it was (odoo #271787,
+    OGCS #799)."""
+    desk.outlook.expands = server == "shows occurrences"
+    master = desk.outlook.add_series("Rounds", [at(1 + 7 * week, 9).start for week in range(5)])
+    desk.settle()
+    before = desk.activities()
+    desk.edit(before[2].activity_id, individual_id="1")
+    desk.edit(before[0].activity_id, status=ActivityStatus.COMPLETED)
+    desk.settle()
+    desk.outlook.set_pattern(master, [at(2 + 7 * week, 10).start for week in range(5)])
+    result = desk.cycle()
+    assert (result.counts()["created"]["crm"], result.counts()["deleted"]["crm"]) == (0, 0)
+    desk.settle()
+    after = desk.activities()
+    assert [a.activity_id for a in after] == [a.activity_id for a in before]
+    assert [a.individual_id for a in after] == [None, None, "1", None, None]
+    assert [a.status is ActivityStatus.COMPLETED for a in after] == [True, False, False, False, False]
+    assert [a.when for a in after] == [at(2 + 7 * week, 10) for week in range(5)]
+
+
 @pytest.mark.req("O5")
 @pytest.mark.parametrize("side", ["crm", "outlook"])
 def test_a_series_is_not_hijacked_by_the_edit_of_one_instance(desk: Desk, side: str) -> None:

@@ -83,10 +83,72 @@ def test_a_series_that_was_retimed() -> None:
     assert matched(other, links, whole_series=whole | {"T"}) == ({}, ["new1"])
     for hours, is_near in ((-11, True), (11, True), (12, False)):
         moved = [item("new1", uid="S", original_start=MONDAY + timedelta(hours=hours))]
-        assert bool(matched(moved, links[:1], whole_series=whole)[0]) is is_near
+        assert bool(matched(moved, links, whole_series=whole)[0].get(1)) is is_near
     between = [item("new", uid="S", original_start=MONDAY + timedelta(hours=11))]
     near = [links[0], link(3, "3", "old3", uid="S", original_start=MONDAY + timedelta(hours=10))]
     assert matched(between, near, whole_series=whole) == ({3: "new"}, [])
+
+
+def weekly(days: float, *, weeks: range = range(6), without: int | None = None) -> list[Item]:
+    """A weekly series so many days after Monday, without one of its occurrences."""
+    due = {n: MONDAY + timedelta(days=7 * n + days) for n in weeks if n != without}
+    return [item(f"new{n}", uid="S", original_start=start) for n, start in due.items()]
+
+
+def mondays(weeks: range = range(6)) -> list[Link]:
+    """Its links, while it was on Mondays."""
+    return [link(n, str(n), f"old{n}", uid="S", original_start=MONDAY + timedelta(days=7 * n)) for n in weeks]
+
+
+@pytest.mark.req("O5")
+@pytest.mark.parametrize("days", [-2, -1, -0.5, 0.5, 1, 2])
+def test_a_series_on_another_weekday(days: float) -> None:
+    """Two days to either side each week's occurrence stays the same one, whatever enters or leaves the window at its ends."""
+    whole = frozenset({"S"})
+    expected = {n: f"new{n}" for n in range(6)}
+    assert matched(weekly(days), mondays(), whole_series=whole) == (expected, [])
+    later = {n: f"new{n}" for n in range(1, 6)}
+    assert matched(weekly(days, weeks=range(1, 7)), mondays(), whole_series=whole) == (later, ["new6"])
+    assert matched(weekly(days, without=3), mondays(), whole_series=whole)[0] == {
+        n: f"new{n}" for n in range(6) if n != 3
+    }
+
+
+@pytest.mark.req("O5")
+@pytest.mark.parametrize("days", [-4, -3, -2.5, 2.5, 3, 3.5, 4])
+def test_a_series_between_two_weeks(days: float) -> None:
+    """Of a series that is as near to the week before as to the week after nobody knows which is which: none takes another's place."""
+    assert matched(weekly(days), mondays(), whole_series=frozenset({"S"}))[0] == {}
+
+
+@pytest.mark.req("O5")
+def test_a_deleted_occurrence_is_not_one_that_is_shown_anew() -> None:
+    """What enters the window on the day another is deleted does not stand for that, nor does one that lies beyond a fortnight."""
+    whole = frozenset({"S"})
+    _, strangers = matched(weekly(0, weeks=range(7), without=2), mondays(), whole_series=whole)
+    assert strangers == ["new6"]
+    for days, is_it in ((14, True), (15, False), (-14, True), (-15, False)):
+        moved = [item("new", uid="S", original_start=MONDAY + timedelta(days=days))]
+        assert bool(matched(moved, mondays(range(1)), whole_series=whole)[0]) is is_it
+
+
+@pytest.mark.req("O5")
+def test_what_stays_keeps_its_own() -> None:
+    """Of a series on Mondays and Wednesdays that meets on Mondays and Thursdays now, each Wednesday's goes to Thursday; two that are as near as each
+    other take nothing over."""
+    start = {"w": timedelta(days=2), "t": timedelta(days=3)}
+    wednesdays = [
+        link(10 + n, str(10 + n), f"w{n}", uid="S", original_start=MONDAY + timedelta(days=7 * n) + start["w"])
+        for n in range(4)
+    ]
+    thursdays = [item(f"t{n}", uid="S", original_start=MONDAY + timedelta(days=7 * n) + start["t"]) for n in range(4)]
+    found, strangers = matched(
+        [*weekly(0, weeks=range(4)), *thursdays], [*mondays(range(4)), *wednesdays], whole_series=frozenset({"S"})
+    )
+    assert found == {n: f"new{n}" for n in range(4)} | {10 + n: f"t{n}" for n in range(4)}
+    assert strangers == []
+    two = [item(f"{side}", uid="S", original_start=MONDAY + side * timedelta(days=1)) for side in (-1, 1)]
+    assert matched(two, mondays(range(1)), whole_series=frozenset({"S"}))[0] == {}
 
 
 @pytest.mark.req("O5")
