@@ -335,10 +335,17 @@ def put_in_place(mutant: Mutant) -> bool:
     held: dict[str, Any] = {"__name__": f"ops_lib.sync.{mutant.module}"}
     exec(mutant.code, held)
     loaded = functions_of(vars(sys.modules[f"ops_lib.sync.{mutant.module}"]))
-    changed_functions = {
+    begun = {
         name: function
         for name, function in functions_of(held).items()
-        if name in loaded and function.__code__.co_firstlineno <= mutant.line <= _last_line(function.__code__)
+        if function.__code__.co_filename == str(path_of(mutant.module))  # generated methods have no lines of it
+        and function.__code__.co_firstlineno <= mutant.line
+    }
+    last = max((function.__code__.co_firstlineno for function in begun.values()), default=0)
+    changed_functions = {
+        name: function
+        for name, function in begun.items()
+        if name in loaded and function.__code__.co_firstlineno == last
     }
     try:
         for name, function in changed_functions.items():
@@ -360,11 +367,6 @@ def functions_of(namespace: dict[str, Any]) -> dict[str, FunctionType]:
             if isinstance(function, FunctionType) and function.__module__ == namespace["__name__"]:
                 found[function.__qualname__] = function
     return found
-
-
-def _last_line(code: CodeType) -> int:
-    inner = [_last_line(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
-    return max([line for *_, line in code.co_lines() if line is not None] + inner)
 
 
 class Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
