@@ -71,7 +71,9 @@ class Activities:
             case _:
                 assert change.after is not None
                 activity = unit.crm.update(activity_id, self.contents.activity(change), version=version)
-                unit.ledger.agree(link, change.after, item=change.item, crm_version=activity.version)
+                unit.ledger.agree(
+                    link, change.after, item=change.item, activity_id=activity.activity_id, crm_version=activity.version
+                )
 
     def _create(self, unit: Unit, change: Change) -> None:
         """A new activity for an Outlook event, by the event's own key: the same event never makes two, a second event with its UID makes its own."""

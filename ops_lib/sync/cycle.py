@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from ops_lib.crm.store import SqlCrm
 from ops_lib.database.engine import Database
 from ops_lib.errors import MailboxError, OpsError, TooManyDeletions
-from ops_lib.mailbox import Mailbox
+from ops_lib.mailbox import Attempt, Mailbox
 from ops_lib.model import Account, Activity, Change, Host, Kind, Link, LinkState, Origin
 from ops_lib.sync.activities import Unit
 from ops_lib.sync.ledger import Ledger, Outcome
@@ -51,10 +51,13 @@ class Options:
 
 @dataclass(slots=True, kw_only=True)
 class CycleResult:
-    """What a cycle did, or in a dry run would do."""
+    """What a cycle did, or in a dry run would do. ``attempts`` are the latest requests of its mailbox, which was opened at ``opened_at``.
+
+    *busy*: another worker is at the account; *waiting*: the server wants nobody to ask yet; *off*: it is not kept in step.
+    """
 
     account: Account
-    outcome: Literal["ok", "failed", "blocked", "busy", "off"]
+    outcome: Literal["ok", "failed", "blocked", "busy", "waiting", "off"]
     changes: list[Change] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     requests: int = 0
@@ -62,6 +65,8 @@ class CycleResult:
     seconds: float = 0.0
     links: int = 0
     error: OpsError | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    opened_at: datetime | None = None
 
     def counts(self) -> dict[str, Any]:
         """How many entries were created, updated and deleted on either side, how many were skipped and failed."""
@@ -188,7 +193,9 @@ class Cycle:
             ledger = Ledger(connection)
             all_links, intents = ledger.links(self._account.account_id), ledger.open_intents(self._account.account_id)
         activity_ids = {activity_id for change in again for activity_id in _activities_of(change)}
-        links = [link for link in all_links if link.activity_id in activity_ids]
+        link_ids = {change.link.link_id for change in again if change.link is not None}
+        links = [link for link in all_links if link.activity_id in activity_ids or link.link_id in link_ids]
+        activity_ids |= {link.activity_id for link in links}
         fresh = self._reader.read_again(reading, links, activity_ids)
         strays = {
             change.item.item_id: change.item for change in again if change.link is None and change.item is not None

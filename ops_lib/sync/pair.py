@@ -55,7 +55,7 @@ class Pair:
             return (
                 [self._change("end", "exchange", "gone in Outlook after its time")]
                 if gone
-                else self._rest("its time is over")
+                else self._rest(TIME_IS_OVER)
             )
         if activity is not None and is_gone(activity):
             return self._gone_in_crm(activity, outlook, gone)
@@ -79,8 +79,13 @@ class Pair:
         edits = differing(in_place, link.agreed, shared), differing(outlook, link.agreed, shared)
         winner, loser = self._winner(in_place, outlook, *edits, shared)
         holds_more = link.original_start is not None or (self.item is not None and holds_more_than_ours(self.item))
-        if winner is outlook or (kind is Kind.TASK and holds_more):
+        if kind is Kind.TASK and holds_more:
             return self._merge(in_place, outlook)
+        if winner is outlook and not self._has_to_become_an_event(kind, edits[1]):
+            return self._merge(in_place, outlook)
+        if winner is outlook and edits[1] & differing(outlook, in_place, shared):
+            # First the CRM takes what the user edited, then, in the next cycle, the task becomes an event.
+            return self._merge(taking(in_place, link.agreed, {"when"}), outlook)
         reason = (
             f"all-day was switched in the CRM: the {link.kind} becomes {'a task' if kind is Kind.TASK else 'an event'}"
         )
@@ -91,6 +96,10 @@ class Pair:
             self._change("create", "exchange", reason, before=link.agreed, after=crm, kind=kind, loser=loser),
             replace(self._change("delete", "exchange", reason, before=link.agreed), link=replaced),
         ]
+
+    def _has_to_become_an_event(self, kind: Kind, outlook_edits: frozenset[str]) -> bool:
+        """Whether a reschedule gave a task hours that the user did not contradict: its time stands, and no task can hold it."""
+        return kind is Kind.EVENT and self.is_successor and "when" not in outlook_edits
 
     # ── one side gone ────────────────────────────────────────────────────────────────────────────────────────────────
     def _is_gone_in_exchange(self) -> bool:
@@ -199,8 +208,9 @@ class Pair:
                     f"{_words(to_crm)} changed in Outlook{conflict}"
                     if to_crm - HIDDEN or not outlook.is_private
                     else "it is private: the CRM shows busy time only",
-                    before=taking(crm, target, told_crm - to_crm),  # what the CRM's user made of the rest stays
-                    after=target,
+                    # What the CRM's user made of the rest stays; what Exchange is yet to be told is not agreed on before it is.
+                    before=taking(taking(crm, target, told_crm - to_crm), link.agreed, to_exchange),
+                    after=taking(target, link.agreed, to_exchange),
                     loser=loser,
                 )
             )
@@ -287,6 +297,8 @@ class Pair:
             loser=loser,
         )
 
+
+TIME_IS_OVER = "its time is over"
 
 HIDDEN = frozenset({"description", "location"})
 """What is not told, or not written over, of a private event."""

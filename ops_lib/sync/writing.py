@@ -40,7 +40,7 @@ from ops_lib.sync.outcomes import (
     unread_id_of,
     versions_of,
 )
-from ops_lib.sync.pair import HIDDEN
+from ops_lib.sync.pair import HIDDEN, TIME_IS_OVER
 from ops_lib.sync.records import Retry
 from ops_lib.sync.stamps import make_stamp
 
@@ -74,6 +74,7 @@ class Writer:
         self._codes: Mapping[str, str] = {}
         self._replaced: set[int] = set()
         self._replacing: set[int] = set()
+        self._outdated: set[int] = set()
         self._leaving: dict[str, Link] = {}
         self._unmade: set[str] = set()
         self._is_last = False
@@ -110,6 +111,7 @@ class Writer:
         self._replacing = {
             change.link.link_id for change in changes if change.action == "create" and change.link is not None
         }
+        self._outdated = set()
         self._note_places(changes)
         for (action, side, kind), group in groupby(
             changes, key=lambda change: (change.action, change.side, change.kind)
@@ -164,6 +166,8 @@ class Writer:
                     unit.ledger.set_link_state([change.link.link_id], state)
                     if change.action == "rest" and activity_id_of(change) != change.link.activity_id:
                         unit.ledger.follow(change.link, activity_id_of(change))
+                    if change.action == "rest" and change.reason != TIME_IS_OVER:  # what is over is as it should be
+                        self._result.outcomes.append(outcome_of(change, "skipped"))
 
     def _relink(self, unit: Unit, change: Change) -> None:
         assert change.activity is not None
@@ -297,6 +301,9 @@ class Writer:
         self._done(change, made.item_id)
 
     def _update(self, kind: Kind, batch: Sequence[Change]) -> None:
+        # Its activity is not what was planned with: another one stands for it now, or the CRM could not be told what this write takes for agreed.
+        self._result.again += [c for c in batch if c.link is not None and c.link.link_id in self._outdated]
+        batch = [c for c in batch if c.link is None or c.link.link_id not in self._outdated]
         current = self._read_once_more(kind, batch)
         ready = [(change, item) for change, item in zip(batch, current, strict=True) if isinstance(item, Item)]
         if not ready:
@@ -411,6 +418,7 @@ class Writer:
         """The CRM's rows and their links in one transaction; what changed since it was read is handed back."""
         with self._unit() as unit:
             for change in batch:
+                is_as_planned = False
                 try:
                     self._activities.write(unit, change)
                 except StaleWrite:
@@ -420,7 +428,10 @@ class Writer:
                         unit.ledger.set_link_state([change.link.link_id], LinkState.ENDED)
                     self._result.outcomes.append(outcome_of(change, "skipped", reason=str(missing)))
                 else:
+                    is_as_planned = change.action != "reschedule"
                     self._done(change)
+                if change.link is not None and not is_as_planned:
+                    self._outdated.add(change.link.link_id)
 
     # ── outcomes ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def _done(self, change: Change, item_id: str = "") -> None:

@@ -295,3 +295,94 @@ def test_what_cannot_be_read_after_the_mailbox_moved_is_not_taken_for_deleted(
     assert office.get(activity).location == ("" if mended_by == "retry" else "Lobby")
     assert office.outlook.subjects() == ["Lunch", "Tour", "Weekly"]
     office.check()
+
+
+@pytest.mark.req("Y3", "C6")
+@pytest.mark.parametrize("reschedule", ["replace", "update"])
+@pytest.mark.parametrize("title", ["", "Mine"])
+def test_a_task_given_hours_in_the_crm_and_ticked_off_in_outlook_becomes_an_event(
+    office: Office, reschedule: str, title: str
+) -> None:
+    """Outlook's edits win, the new time contradicts none of them: no task can hold hours, so both sides take what the other has, in two cycles."""
+    office.conflict, office.reschedule = "exchange", reschedule
+    office.tell_settings()
+    activity = office.add("Call", days(2))
+    office.cycle()
+    ((item_id, _),) = office.outlook.items.items()
+    moved = office.move(activity, at(1, 9, 30))
+    office.outlook.edit(item_id, is_complete=True, subject=title or "Call")
+    office.cycle()
+    office.cycle()
+    ((_, item),) = office.outlook.items.items()
+    assert (item.kind, item.subject, item.when) == ("event", title or "Call", at(1, 9, 30))
+    assert (office.get(moved).status, office.get(moved).when) == ("Completed", at(1, 9, 30))
+    assert office.get(moved).description == (title or "Call")
+
+
+@pytest.mark.req("O4", "C2")
+def test_an_event_moved_in_outlook_while_its_notes_changed_in_the_crm_stays_the_users_own(office: Office) -> None:
+    """A new activity stands for it in the CRM; the event is not made anew, and its block holds the new notes and leads to the new activity."""
+    activity = office.add("Tour", at(1, 9), notes="first")
+    office.cycle()
+    ((item_id, _),) = office.outlook.items.items()
+    office.edit(activity, notes="second")
+    office.outlook.edit(item_id, when=at(2, 9))
+    office.cycle()
+    (standing,) = office.activities()
+    ((found_id, item),) = office.outlook.items.items()
+    assert (found_id, standing.when, standing.rescheduled_from) == (item_id, at(2, 9), activity)
+    assert "second" in (item.body or "")
+    assert f"/activity/{standing.activity_id}" in (item.body or "")
+    office.cycle()
+    office.check()
+
+
+@pytest.mark.req("Y2")
+@pytest.mark.parametrize("reschedule", ["replace", "update"])
+def test_notes_that_could_not_be_written_with_an_edit_from_outlook_are_written_later(
+    office: Office, reschedule: str
+) -> None:
+    """What goes to the CRM is agreed on when it is written there; what goes to Outlook only when that is."""
+    office.reschedule = reschedule
+    office.tell_settings()
+    activity = office.add("Tour", at(1, 9), notes="first")
+    office.cycle()
+    ((item_id, _),) = office.outlook.items.items()
+    office.edit(activity, notes="second")
+    office.outlook.edit(item_id, when=at(2, 9))
+    office.outlook.refusals += [("update", ServerFailed("it failed inside"))] * 3
+    office.work()
+    assert [a.when for a in office.activities()] == [at(2, 9)]
+    office.outlook.refusals.clear()
+    office.cycle()
+    ((_, item),) = office.outlook.items.items()
+    assert "second" in (item.body or "")
+    assert item.when == at(2, 9)
+
+
+@pytest.mark.req("Y1")
+@pytest.mark.parametrize("commit", range(1, 8))
+def test_an_edit_in_the_crm_during_a_cycle_undoes_nothing_of_outlooks(office: Office, commit: int) -> None:
+    """Moved in Outlook, its notes edited in the CRM, and edited there again after the cycle's n-th step: the time stays as the user put it."""
+    office.reschedule = "update"
+    office.tell_settings()
+    activity = office.add("Tour", at(1, 9), notes="first")
+    office.cycle()
+    ((item_id, _),) = office.outlook.items.items()
+    office.edit(activity, notes="second")
+    office.outlook.edit(item_id, when=at(2, 9))
+    life = Life()
+
+    def tick(left: int) -> None:
+        if left:
+            life.at["after commit"] = lambda: tick(left - 1)
+        else:
+            office.edit(activity, notes="third")
+
+    tick(commit)
+    office.work(life)
+    office.cycle()
+    office.cycle()
+    ((_, item),) = office.outlook.items.items()
+    assert (office.get(activity).when, item.when) == (at(2, 9), at(2, 9))
+    assert office.get(activity).notes in (item.body or "")

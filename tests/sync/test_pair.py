@@ -178,7 +178,11 @@ def test_moved_in_both() -> None:
         ("update", "crm", None),
         ("update", "exchange", None),
     ]
-    assert {(c.after.when, c.after.description) for c in changes if c.after} == {(NOON, "Renamed")}
+    # What the CRM's change agrees on is the title alone: the time is agreed on when Exchange has it.
+    assert {c.side: (c.after.when, c.after.description) for c in changes if c.after} == {
+        "crm": (OURS.agreed.when, "Renamed"),
+        "exchange": (NOON, "Renamed"),
+    }
     later = Timed(NOON.start + timedelta(hours=2), NOON.end + timedelta(hours=2))
     moved = item(when=later, last_modified=new.updated_at + timedelta(minutes=5))
     change = one(old, new, OURS, moved)
