@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,12 +15,15 @@ from sqlalchemy import Connection
 
 from ops_lib.access.hosts import Hosts
 from ops_lib.diagnosis.statuses import NOT_ENABLED, NOT_SYNCING, SYNCING, UNATTEMPTED, is_permanent, status_of
-from ops_lib.errors import Defect, LeaseHeld, MailboxError, OpsError, SignInRefused, TooManyDeletions
+from ops_lib.errors import Defect, LeaseHeld, MailboxError, OpsError, ServerBusy, SignInRefused, TooManyDeletions
 from ops_lib.mailbox import Mailbox
 from ops_lib.model import Account, Host
 from ops_lib.sync.cycle import Cycle, CycleResult, Options
+from ops_lib.sync.evidence import record_attempts
 from ops_lib.sync.leases import Leases, kept, this_worker
 from ops_lib.sync.ledger import Ledger, Status
+from ops_lib.sync.pauses import Pause, Pauses, is_over, keys_of
+from ops_lib.sync.turns import Turns, work_off
 from ops_lib.workspace import Workspace
 
 LEASE_SECONDS = 600.0
@@ -59,9 +62,7 @@ class Fleet:
         self._database = workspace.database
         self._mailboxes = mailboxes or self._open
         self._sleep = sleep
-        self._refused: dict[tuple[str, str], SignInRefused] = {}
-        with self._database.read() as connection:
-            self._hosts = {host.host_id: host for host in Hosts(connection).all()}
+        self._hosts: dict[str, Host] = {}
 
     def run(
         self,
@@ -71,26 +72,38 @@ class Fleet:
         threads: int = 1,
         progress: Progress = lambda result: None,
     ) -> RunResult:
-        """One cycle for each account, in ``threads`` threads; results in the accounts' order. One account's failure stops no other."""
+        """One cycle for each account, in ``threads`` threads; results in the accounts' order. One account's failure stops no other, except those
+        that share what failed: a refused sign-in, a server that does not answer (`turns`)."""
         options = options or Options()
+        now = self._workspace.now()
+        with self._database.read() as connection:
+            self._hosts = {host.host_id: host for host in Hosts(connection).all()}
+            keys = {key for account in accounts for key in keys_of(self._hosts[account.host_id], account).values()}
+            pauses = Pauses(connection).all(keys)
+            turns = Turns(accounts, self._hosts, pauses, Ledger(connection).last_successes("calendar"))
         run_id = None
         if not options.dry_run:
             with self._database.begin() as connection:
-                run_id = Ledger(connection).begin_run("sync", self._workspace.now())
+                run_id = Ledger(connection).begin_run("sync", now)
+        results: dict[int, CycleResult] = {}
         is_well = False
 
-        def one(account: Account) -> CycleResult:
-            result = self._one(account, options, run_id)
-            progress(result)
-            return result
+        def one(place: int) -> None:
+            results[place] = self._one(accounts[place], options, run_id, turns, place, pauses)
+            progress(results[place])
 
         try:
             if threads <= 1:
-                results = [one(account) for account in accounts]
+                work_off(turns, one)
             else:
                 with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="cycle") as pool:
-                    results = list(pool.map(one, accounts))
-            run = RunResult(run_id, results)
+                    workers = [pool.submit(work_off, turns, one) for _ in range(threads)]
+                    try:
+                        for worker in workers:
+                            worker.result()
+                    finally:  # whoever interrupts it does not wait for accounts that have not begun
+                        turns.stop()
+            run = RunResult(run_id, [results[place] for place in range(len(accounts))])
             is_well = run.all_well
             return run
         finally:  # also of a run that somebody stopped: it is not running any more
@@ -98,28 +111,40 @@ class Fleet:
                 with self._database.begin() as connection:
                     Ledger(connection).end_run(run_id, self._workspace.now(), "ok" if is_well else "failed")
 
-    def _one(self, account: Account, options: Options, run_id: int | None) -> CycleResult:
+    def _one(
+        self,
+        account: Account,
+        options: Options,
+        run_id: int | None,
+        turns: Turns,
+        place: int,
+        pauses: Mapping[str, Pause],
+    ) -> CycleResult:
         now, began = self._workspace.now(), time.monotonic()
+        result: CycleResult | None = None
         try:
-            result = self._attempt(account, options, now)
+            result = _unasked(account, self._hosts[account.host_id], turns.verdict(place), pauses, now)
+            if result is None:
+                pause = turns.pause_seconds(place)
+                if pause:
+                    self._sleep(pause)
+                result = self._attempt(account, options, now)
         except Exception as error:  # noqa: BLE001  whatever it is, it is this account's and no other's
             result = CycleResult(account=account, outcome="failed", error=_told(error, account))
+        finally:
+            was_answered = result is not None and result.requests > 0 and result.outcome in {"ok", "blocked"}
+            asked = result is not None and result.outcome == "failed" and turns.verdict(place) is None
+            news = turns.done(place, result.error if result and asked else None, was_answered=was_answered)
         result.seconds = time.monotonic() - began
         if run_id is not None:
             try:
-                self._record(run_id, result, now)
+                self._record(run_id, result, now, news)
             except Exception as error:  # noqa: BLE001  what is not recorded is not well
                 result.outcome, result.error = "failed", _told(error, account)
         return result
 
     def _attempt(self, account: Account, options: Options, now: datetime) -> CycleResult:
-        if not account.calendar:
-            return CycleResult(account=account, outcome="off")
         host = self._hosts[account.host_id]
-        credential = _credential(host, account)
-        refused = self._refused.get(credential)
-        if refused is not None:  # the same password is never tried twice in a run: that locks service accounts
-            return CycleResult(account=account, outcome="failed", error=refused)
         worker = this_worker()
         with self._database.begin() as connection:
             if not Leases(connection).take(account.account_id, worker, LEASE_SECONDS):
@@ -128,6 +153,7 @@ class Fleet:
                 )
                 return CycleResult(account=account, outcome="busy", error=error)
         mailbox: Mailbox | None = None
+        opened = self._workspace.now()
         try:
             mailbox = self._mailboxes(host, account)
             cycle = Cycle(
@@ -145,7 +171,6 @@ class Fleet:
             with kept(self._database, account.account_id, worker, LEASE_SECONDS):
                 result = cycle.run()
             self._workspace.access.note(host, account, None)
-            return result
         except TooManyDeletions as error:
             result = CycleResult(account=account, outcome="blocked", error=error)
         except (
@@ -154,7 +179,6 @@ class Fleet:
             result = CycleResult(account=account, outcome="busy", error=error)
         except OpsError as error:
             if isinstance(error, SignInRefused):
-                self._refused[credential] = error
                 self._workspace.access.note(host, account, error)
             result = CycleResult(account=account, outcome="failed", error=error)
         except Exception as error:  # noqa: BLE001  as above; its requests are counted
@@ -164,6 +188,7 @@ class Fleet:
                 Leases(connection).release(account.account_id, worker)
         if mailbox is not None:
             result.requests, result.bytes_received = mailbox.requests, mailbox.bytes_received
+            result.attempts, result.opened_at = list(mailbox.attempts), opened
         return result
 
     def _keep(self, account: Account, worker: str) -> None:
@@ -174,13 +199,20 @@ class Fleet:
     def _open(self, host: Host, account: Account) -> Mailbox:
         return self._workspace.open_mailbox(host, account)
 
-    def _record(self, run_id: int, result: CycleResult, now: datetime) -> None:
+    def _record(
+        self, run_id: int, result: CycleResult, now: datetime, news: Sequence[tuple[str, OpsError | None]]
+    ) -> None:
         account, error = result.account, result.error
         with self._database.begin() as connection:
             ledger = Ledger(connection)
             status = next_status(ledger.status(account.account_id, "calendar"), result, now)
-            if result.outcome != "busy":  # the status is for the worker to say that has the account
+            if result.outcome not in {"busy", "waiting"}:  # the status is for the worker to say that has the account
                 ledger.set_status(status)
+            pauses = Pauses(connection)
+            for key, failure in news:
+                if failure is not None:
+                    pauses.begin(key, account, failure, now)
+            pauses.end([key for key, failure in news if failure is None])
             ledger.record_account(
                 run_id,
                 account.account_id,
@@ -194,6 +226,7 @@ class Fleet:
                 message=str(error) if error is not None else "",
             )
             ledger.record_items(run_id, account.account_id, result.outcomes, now)
+            record_attempts(connection, run_id, account.account_id, result.attempts, result.opened_at or now)
 
 
 def _hold(connection: Connection, account: Account, worker: str) -> None:
@@ -215,9 +248,26 @@ def _told(error: Exception, account: Account) -> OpsError:
     )
 
 
-def _credential(host: Host, account: Account) -> tuple[str, str]:
-    """What accounts that sign in alike have in common: one who signs in for all, or each themselves."""
-    return (host.host_id, account.user_email if host.access == "direct" else host.service_user)
+def _unasked(
+    account: Account, host: Host, verdict: OpsError | None, pauses: Mapping[str, Pause], now: datetime
+) -> CycleResult | None:
+    """The result of an account that the server need not be asked about, or may not be yet; None where it is to be asked."""
+    if not account.calendar:
+        return CycleResult(account=account, outcome="off")
+    if verdict is not None:  # the same password is never tried twice in a run: that locks service accounts
+        return CycleResult(account=account, outcome="failed", error=verdict)
+    standing = [pauses[key] for key in keys_of(host, account).values() if key in pauses]
+    pause = max((each for each in standing if not is_over(each, now)), key=lambda each: each.until, default=None)
+    if pause is None:
+        return None
+    error = ServerBusy(
+        f"not asked: the server wants a pause until {pause.until:%Y-%m-%d %H:%M:%S} UTC; it said: {pause.reason}",
+        subject=account.mailbox,
+        response_code=pause.response_code,
+        fix="nothing: the first cycle after that asks again.",
+        back_off_seconds=(pause.until - now).total_seconds(),
+    )
+    return CycleResult(account=account, outcome="waiting", error=error)
 
 
 def next_status(before: Status | None, result: CycleResult, now: datetime) -> Status:
@@ -227,7 +277,7 @@ def next_status(before: Status | None, result: CycleResult, now: datetime) -> St
     """
     account_id = result.account.account_id
     base = before or Status(account_id=account_id, process="calendar", status=UNATTEMPTED, since=now)
-    if result.outcome == "busy":
+    if result.outcome in {"busy", "waiting"}:
         return base
     if result.outcome == "off":
         return _turned(base, NOT_ENABLED, now)

@@ -154,6 +154,14 @@ class Records:
         ).one_or_none()
         return None if row is None else Status(**{**row._mapping, "account_id": str(row.account_id)})
 
+    def last_successes(self, process: Process) -> dict[str, datetime]:
+        """When each account's process succeeded last, by account; those that never did are missing."""
+        c = t.account_statuses.c
+        rows = self._connection.execute(
+            select(c.account_id, c.last_success).where(c.process == process, c.last_success.is_not(None))
+        )
+        return {str(row.account_id): row.last_success for row in rows}
+
     def set_status(self, status: Status) -> None:
         values = {
             "status": status.status,
