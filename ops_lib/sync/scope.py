@@ -13,6 +13,9 @@ CRM_BORN_DAYS = 90
 """A CRM-born entry is kept in step until so many days after its end (REQUIREMENTS, table F)."""
 
 
+NOT_BEFORE = "its start is not before its end"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncPolicy:
     """What a host and an account say about how their entries are kept in step, and the moment they are looked at."""
@@ -55,13 +58,14 @@ def is_current(origin: Origin, when: When, policy: SyncPolicy) -> bool:
 
 
 def why_not(activity: Activity, policy: SyncPolicy, link: Link | None = None) -> str:
-    """Why this activity does not go to Outlook; empty when it does. Time is judged by `is_current`."""
-    if activity.origin is Origin.EXCHANGE:
-        return ""  # it is in Outlook
+    """Why this activity, as it is now, does not go to Outlook; empty when it does. Time is judged by `is_current`."""
+    is_backwards = isinstance(activity.when, Timed) and activity.when.start > activity.when.end
+    if activity.origin is Origin.EXCHANGE:  # it is in Outlook, where an event may end when it starts; whatever its type
+        return NOT_BEFORE if is_backwards else ""
     if activity.type_id not in policy.type_ids:
         return f"its type {activity.type_name!r} is not among the types that this host sends to Outlook"
-    if isinstance(activity.when, Timed) and activity.when.start >= activity.when.end:
-        return "its start is not before its end"
+    if is_backwards or (isinstance(activity.when, Timed) and activity.when.start == activity.when.end):
+        return NOT_BEFORE
     if kind_of(activity, link) is Kind.TASK:
         if not policy.all_day_tasks:
             return "it is all-day, and tasks are not enabled for both host and account"

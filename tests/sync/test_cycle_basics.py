@@ -7,7 +7,7 @@ import pytest
 
 from ops_lib.database.engine import Database
 from ops_lib.errors import AnswerLost, TooManyDeletions
-from ops_lib.model import ActivityStatus, AllDay, Kind, Origin, Timed
+from ops_lib.model import ActivityStatus, AllDay, Item, Kind, Origin, Timed
 from tests.support.memory_mailbox import lost
 from tests.sync.desk import Desk, at, days
 
@@ -49,6 +49,65 @@ def test_other_types_and_impossible_times_stay(desk: Desk) -> None:
         "its start is not before its end",
         "its type 'Call Out' is not among the types that this host sends to Outlook",
     ]
+
+
+@pytest.mark.req("O4")
+@pytest.mark.parametrize("what", ["made in the CRM", "made in Outlook", "occurrence"])
+def test_an_impossible_time_is_not_sent(desk: Desk, what: str) -> None:
+    """What ends before it starts in the CRM is not sent, whoever made it: it is skipped once with its reason, and its event stays where it was.
+    Corrected, it goes on from there; deleted in Outlook meanwhile, its activity stays."""
+    desk.reschedule = "update"
+    if what == "made in the CRM":
+        desk.add("Rounds", at(1, 10))
+    elif what == "made in Outlook":
+        desk.outlook.add("Rounds", at(1, 10))
+    else:
+        desk.outlook.add_series("Rounds", [at(1, 10).start])
+    desk.settle()
+    (activity,) = desk.activities()
+
+    def event() -> Item:
+        (link,) = desk.links()
+        found = desk.outlook.find(link.item_id)
+        assert found is not None
+        return found
+
+    backwards = Timed(at(2, 11).start, at(2, 10).start)
+    desk.edit(activity.activity_id, when=backwards)
+    result = desk.cycle()
+    assert [(o.action, o.outcome, o.reason) for o in result.outcomes] == [
+        ("rest", "skipped", "its start is not before its end")
+    ]
+    assert desk.cycle().outcomes == []
+    assert event().when == at(1, 10)
+    assert desk.get(activity.activity_id).when == backwards
+    desk.now += timedelta(minutes=5)
+    desk.outlook.edit(event().item_id, subject="Rounds with cake")
+    desk.cycle()
+    assert desk.get(activity.activity_id).description == "Rounds"
+    desk.edit(activity.activity_id, when=at(2, 10))
+    desk.now += timedelta(minutes=5)
+    desk.outlook.edit(event().item_id, subject="Rounds with coffee")
+    desk.settle()
+    (same,) = desk.activities()
+    assert (same.activity_id, same.when, same.description) == (activity.activity_id, at(1, 10), "Rounds with coffee")
+    desk.edit(activity.activity_id, when=backwards)
+    desk.cycle()
+    desk.outlook.remove(event().item_id)
+    assert desk.cycle().counts()["deleted"]["crm"] == 0
+    assert desk.get(activity.activity_id).when == backwards
+    assert desk.get(activity.activity_id).status is ActivityStatus.SCHEDULED
+
+
+@pytest.mark.req("O1")
+def test_an_event_of_outlook_may_end_when_it_starts(desk: Desk) -> None:
+    """A reminder without length is kept in step like any other event."""
+    item_id = desk.outlook.add("Reminder", at(1, 10, 0))
+    desk.settle()
+    (activity,) = desk.activities()
+    desk.edit(activity.activity_id, location="Lobby")
+    desk.settle()
+    assert (desk.outlook.items[item_id].location, desk.outlook.items[item_id].when) == ("Lobby", at(1, 10, 0))
 
 
 @pytest.mark.req("C3", "C4")
