@@ -7,11 +7,13 @@ by standing in it.
 from __future__ import annotations
 
 import os
+import shlex
 import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -43,6 +45,10 @@ class Settings(BaseModel):
     crm_url: str = "https://crm.example"
     default_time_zone: str = "UTC"
     request_timeout_seconds: float = Field(default=120, gt=0, le=3600)
+    alert_on: tuple[str, ...] = ("findings", "blocked", "failed")
+    alert_command: str = ""
+    alert_webhook: str = Field(default="", repr=False)
+    keep_runs: int = Field(default=200, ge=1)
 
     @field_validator("crm_url")
     @classmethod
@@ -58,6 +64,30 @@ class Settings(BaseModel):
             return zone_name(value)
         except InputError as error:
             raise ValueError(str(error)) from None
+
+    @field_validator("alert_on")
+    @classmethod
+    def _are_outcomes(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [each for each in values if each not in ("ok", "findings", "blocked", "failed")]:
+            raise ValueError(f"{unknown[0]} is no outcome; they are ok, findings, blocked, failed")
+        return values
+
+    @field_validator("alert_command")
+    @classmethod
+    def _is_command(cls, value: str) -> str:
+        try:
+            shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"is no command line ({error})") from None
+        return value
+
+    @field_validator("alert_webhook")
+    @classmethod
+    def _is_webhook(cls, value: str) -> str:
+        address = urlsplit(value)
+        if value and (not address.hostname or address.scheme != "https") and not _is_here(address):
+            raise ValueError("must begin with https:// (or http:// on this machine)")
+        return value
 
 
 class Workspace:
@@ -155,6 +185,10 @@ def clock_of(fixed: str) -> Callable[[], datetime]:
     return lambda: moment
 
 
+def _is_here(address: SplitResult) -> bool:
+    return address.scheme == "http" and address.hostname in ("localhost", "127.0.0.1", "::1")
+
+
 def _folder(path: Path | str | None) -> Path:
     given = path or os.environ.get(WORKSPACE_VARIABLE)
     folder = Path(given or ".").expanduser().absolute()
@@ -235,4 +269,12 @@ default_time_zone = "UTC"
 
 # How long one request to Exchange may take.
 request_timeout_seconds = 120
+
+# Whom to tell when a runbook ends so. The command gets one JSON document on stdin and its text in SYNCOPS_ALERT; the webhook gets the document.
+alert_on = ["findings", "blocked", "failed"]
+# alert_command = "/usr/local/bin/tell-the-desk --urgent"
+# alert_webhook = "https://chat.customer.example/hooks/…"
+
+# So many runs of each runbook are kept, with their notebooks and pages.
+keep_runs = 200
 """

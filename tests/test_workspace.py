@@ -184,3 +184,26 @@ def test_a_workspace_can_be_on_postgresql(tmp_path: Path, database_url: str) -> 
     assert "Tour" in _types(workspace)
     assert workspace.database.shown.startswith("postgresql://")
     workspace.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('alert_on = ["fine"]', "fine is no outcome"),
+        ("alert_command = 'tell \"me'", "is no command line"),
+        ('alert_webhook = "http://chat.example/s3cret"', "must begin with https://"),
+        ('alert_webhook = "file:///etc/passwd"', "must begin with https://"),
+        ("keep_runs = 0", "greater than or equal to 1"),
+    ],
+)
+def test_an_alert_that_could_not_be_sent_is_refused_before_it_is_needed(tmp_path: Path, line: str, why: str) -> None:
+    """The setting is named with what is wrong with it; an address, which is a secret as a rule, is not repeated."""
+    Workspace.create(tmp_path / "w").close()
+    file = tmp_path / "w" / "syncops.toml"
+    name = line.partition(" ")[0]
+    kept = [each for each in file.read_text().splitlines() if not each.startswith(f"{name} ")]
+    file.write_text("\n".join([*kept, line]) + "\n")
+    with pytest.raises(WorkspaceError, match=why) as refused:
+        Workspace.open(tmp_path / "w")
+    assert name in str(refused.value)
+    assert "s3cret" not in str(refused.value)

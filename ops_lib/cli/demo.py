@@ -126,9 +126,7 @@ def _report(running: Demo, folder: Path, user: str) -> str:
     # The notebook's own process looks at the demo's clock, and at no other database than the demo's.
     with runner.environment({NOW_VARIABLE: instant_text(running.clock()), DATABASE_VARIABLE: None}):
         record = runner.run_runbook(
-            "report_sync",
-            {"user": user},
-            workspace=str(folder),
+            runner.Wish("report_sync", {"workspace": str(folder), "user": user}),
             folder=folder / "runs",
             now=running.clock(),
             show_progress=sys.stderr.isatty(),

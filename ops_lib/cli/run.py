@@ -6,11 +6,16 @@ import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ops_lib.cli import JsonOption, chosen_workspace, open_workspace, print_json, print_table, say
+from ops_lib.errors import InputError
+
+if TYPE_CHECKING:
+    from ops_lib.runbook.runs import RunRecord
+    from ops_lib.workspace import Workspace
 
 RUNS_FOLDER = "runs"
 DEMO_RUNS_FOLDER = Path("out") / "runs"
@@ -27,80 +32,107 @@ def run(
         typer.Argument(metavar="[RUNBOOK]", help="Which one; without it they are listed.", show_default=False),
     ] = None,
     parameter: ParameterOption = None,
+    again: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Try an earlier run again, with its parameters where -p gives no others; last: the last one.",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[
+        float, typer.Option(metavar="MINUTES", min=0.01, help="How long it may take; then it is ended.")
+    ] = 60,
+    findings_fail: Annotated[
+        bool, typer.Option("--findings-fail", help="Exit code 1 also where something was found.")
+    ] = False,
+    due: Annotated[str, typer.Option(hidden=True)] = "",
+    missed: Annotated[int, typer.Option(hidden=True)] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Run a runbook's notebook with parameters, in the workspace, or on the demo's customer where there is none.
 
     Exit code 0: it did its work, whatever it found; 1: it was blocked or failed; 2: it could not start.
     """
-    from ops_lib.runbook import library, runner
+    from ops_lib.runbook import library, runner, runs
+    from ops_lib.runbook.alerts import Alerts
 
-    if runbook is None:
+    if runbook is None and again is None:
         _list(as_json)
         return
     given = _given(parameter or [])
-    folder = chosen_workspace()
-    if given.get("workspace") == "demo" or (folder is None and "workspace" not in given):
-        workspace, runs_folder = "demo", DEMO_RUNS_FOLDER.absolute()
-    else:
-        workspace = str(Path(given["workspace"]).expanduser().absolute()) if "workspace" in given else str(folder)
-        given["workspace"] = workspace
-        runs_folder = _runs_folder(workspace)
-    library.notebook(runbook)
+    earlier = None
+    if again is not None:
+        earlier = runs.one(_runs_folder(given.get("workspace")), again)
+        if runbook not in (None, earlier.runbook):
+            raise InputError(f"{earlier.run} is a run of {earlier.runbook}", fix="leave the runbook's name out.")
+        given = {**runner.given_again(earlier), **given}
+    stem = earlier.runbook if earlier else str(runbook)
+    library.notebook(stem)
+    workspace = _workspace_of(given.get("workspace"))
+    given["workspace"] = str(workspace.path) if workspace else "demo"
+    keep, tell = runner.KEPT, None
+    if workspace:
+        keep, tell = workspace.settings.keep_runs, Alerts.of(workspace.settings, workspace.path.name).tell
+    folder = _runs_folder(given["workspace"])
     record = runner.run_runbook(
-        runbook, given, workspace=workspace, folder=runs_folder, now=_now(), show_progress=sys.stderr.isatty()
+        runner.Wish(stem, given, again_of=earlier, due=due, missed=missed),
+        folder=folder,
+        now=_now(),
+        limit_seconds=limit * 60,
+        keep=keep,
+        show_progress=sys.stderr.isatty() and not as_json,
+        **({"tell": tell} if tell else {}),
     )
     if as_json:
-        print_json({**asdict(record), "folder": str(runs_folder)})
+        print_json({**asdict(record), "folder": str(folder)})
     else:
-        typer.echo(f"{record.runbook}: {record.outcome}{f' ({record.message})' if record.message else ''}")
-        for what, path in (
-            ("executed notebook", record.notebook),
-            ("as a page", record.html),
-            ("report", record.report),
-        ):
-            if path:
-                typer.echo(f"  {what}: {runs_folder / path}")
-    if not record.is_well:
+        _show_end(record, folder)
+    if record.alert and record.alert != "sent":
+        say(f"the alert was {record.alert}")
+    if not record.is_well or (findings_fail and record.outcome != "ok"):
         raise typer.Exit(1)
 
 
 def runs(
-    runbook: Annotated[
-        str | None, typer.Argument(metavar="[RUNBOOK]", help="Only this one's.", show_default=False)
+    which: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="A run, or last: all about it. A runbook: only its runs.", show_default=False
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The runs of runbooks so far, newest first: when, with which parameters, how it ended, and where its notebook and page are."""
-    from ops_lib.runbook import runner
+    """The runs of runbooks so far, newest first: when, with which parameters, how they ended, and where their notebooks and pages are."""
+    from ops_lib.runbook import library
+    from ops_lib.runbook import runs as index
 
-    folder = chosen_workspace()
-    runs_folder = _runs_folder(str(folder)) if folder is not None else DEMO_RUNS_FOLDER.absolute()
-    found = [record for record in runner.records(runs_folder) if runbook is None or record.runbook == runbook]
+    folder = _runs_folder(None)
+    found = index.records(folder)
+    stems = {*library.stems(), *(record.runbook for record in found)}
+    if which is not None and which not in stems:
+        _show_one(index.one(folder, which), folder, as_json)
+        return
+    found = [record for record in found if which in (None, record.runbook)]
     if as_json:
-        paths = ("notebook", "html", "report")
-        print_json(
-            [
-                {**asdict(r), **{each: str(runs_folder / getattr(r, each)) for each in paths if getattr(r, each)}}
-                for r in found
-            ]
-        )
+        print_json([_with_paths(record, folder) for record in found])
         return
     print_table(
-        ("when", "runbook", "outcome", "seconds", "parameters", "executed notebook"),
+        ("run", "outcome", "seconds", "parameters", "what it said"),
         [
             (
-                record.when,
-                record.runbook,
-                f"{record.outcome}{f': {record.message}' if record.message else ''}",
-                record.seconds,
-                " ".join(f"{name}={value}" for name, value in record.parameters.items()),
-                runs_folder / record.html,
+                record.run,
+                record.outcome,
+                record.seconds or "",
+                _parameters(record),
+                record.message or ", ".join(f"{name} {value}" for name, value in record.figures.items()),
             )
             for record in found
         ],
         empty="Nothing has been run here yet.",
     )
+    if found:
+        typer.echo(f"in {folder}; syncops runs RUN shows one of them with its files")
 
 
 def report(
@@ -126,7 +158,6 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write the sync report: one HTML page, and its tables as Parquet and CSV. Changes nothing on either side."""
-    from ops_lib.errors import InputError
     from ops_lib.reports import page
     from ops_lib.runbook.session import day_of
 
@@ -208,8 +239,6 @@ def _list(as_json: bool) -> None:
 
 
 def _given(pairs: list[str]) -> dict[str, str]:
-    from ops_lib.errors import InputError
-
     found: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -221,12 +250,68 @@ def _given(pairs: list[str]) -> dict[str, str]:
     return found
 
 
-def _runs_folder(workspace: str) -> Path:
+def _workspace_of(given: str | None) -> Workspace | None:
+    """The workspace that was given as a parameter, or chosen; None for the demo. It is closed already, and can be read. **Raises** `WorkspaceError`."""
     from ops_lib.workspace import Workspace
 
-    opened = Workspace.open(workspace)
+    folder = chosen_workspace() if not given else None
+    if given == "demo" or (not given and folder is None):
+        return None
+    opened = Workspace.open(given or folder)
     opened.close()
-    return opened.path / RUNS_FOLDER
+    return opened
+
+
+def _runs_folder(given: str | None) -> Path:
+    workspace = _workspace_of(given)
+    return workspace.path / RUNS_FOLDER if workspace else DEMO_RUNS_FOLDER.absolute()
+
+
+def _show_end(record: RunRecord, folder: Path) -> None:
+    typer.echo(f"{record.runbook}: {record.outcome}{f' ({record.message})' if record.message else ''}")
+    if record.step:
+        typer.echo(f"  stopped at: {record.step}")
+    for what, path in record.files.items():
+        typer.echo(f"  {what}: {folder / path}")
+    if not record.is_well:
+        typer.echo(f"  again, when that is mended: syncops run --again {record.run}")
+
+
+def _show_one(record: RunRecord, folder: Path, as_json: bool) -> None:
+    from ops_lib.runbook import runs as index
+
+    altered = index.altered(folder, record)
+    if as_json:
+        print_json({**_with_paths(record, folder), "altered": altered})
+        return
+    rows = {
+        "run": record.run,
+        "runbook": record.runbook,
+        "began": record.when,
+        "ended": record.ended or ("" if record.outcome == index.RUNNING else "nobody knows when"),
+        "outcome": record.outcome,
+        "message": record.message,
+        "stopped at": record.step,
+        "seconds": record.seconds or "",
+        "parameters": _parameters(record),
+        "figures": ", ".join(f"{name} {value}" for name, value in record.figures.items()),
+        "again of": record.again_of,
+        "due": record.due,
+        "missed before it": record.missed or "",
+        "alert": record.alert,
+        **{what: folder / path for what, path in record.files.items()},
+        "altered since": ", ".join(altered),
+    }
+    print_table(("", record.run), [(name, value) for name, value in rows.items() if value], empty="")
+
+
+def _with_paths(record: RunRecord, folder: Path) -> dict[str, Any]:
+    paths = ("notebook", "html", "report")
+    return {**asdict(record), **{each: str(folder / getattr(record, each)) for each in paths if getattr(record, each)}}
+
+
+def _parameters(record: RunRecord) -> str:
+    return " ".join(f"{name}={value}" for name, value in record.parameters.items())
 
 
 def _now() -> datetime:

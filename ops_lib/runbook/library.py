@@ -7,9 +7,11 @@ the package (`pyproject.toml`, force-include), so that `pip install syncops` bri
 from __future__ import annotations
 
 import ast
+import difflib
 import io
 import json
 import tokenize
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +68,9 @@ def notebook(stem: str) -> Path:
     """The notebook of a runbook. **Raises** `NotThere` that lists those there are."""
     known = stems()
     if stem not in known:
-        raise NotThere(f"there is no runbook {stem} (known: {', '.join(known)})", fix="name one of these.")
+        raise NotThere(
+            f"there is no runbook {stem}{nearest(stem, known)} (known: {', '.join(known)})", fix="name one of these."
+        )
     return folder("notebooks") / f"{stem}.ipynb"
 
 
@@ -111,15 +115,21 @@ def read_parameters(source: str, subject: str) -> dict[str, Parameter]:
     return found
 
 
-def typed(known: dict[str, Parameter], given: dict[str, str]) -> dict[str, Value]:
+def typed(known: Mapping[str, Parameter], given: Mapping[str, str]) -> dict[str, Value]:
     """What a person gave as name=value, as values. **Raises** `InputError` for a name or a value that cannot be."""
     values: dict[str, Value] = {}
     for name, text in given.items():
         if name not in known:
             shown = "; ".join(f"{each.name} ({each.kind}): {each.help}" for each in known.values())
-            raise InputError(f"there is no parameter {name}", fix=f"use one of these. {shown}.")
+            raise InputError(f"there is no parameter {name}{nearest(name, known)}", fix=f"use one of these. {shown}.")
         values[name] = known[name].value_of(text)
     return values
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Which of the known words may have been meant, as the end of a sentence; empty where none is near."""
+    near = difflib.get_close_matches(word.strip().lower(), list(known), 2)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _source(cell: dict[str, Any]) -> str:

@@ -1,206 +1,103 @@
-"""A runbook without a person: its parameters, its notebook through papermill, and the index of what was run.
+"""A runbook without a person: its parameters, its notebook through papermill, and its place in the index.
 
-A run leaves, in a folder of its own below the workspace's `runs/`: the executed notebook, the same as HTML, and whatever the notebook wrote.
-`runs/index.jsonl` has one line a run. How it ended is what the notebook's last call said; a notebook that did not get there is *blocked*
-where something outside stood in its way that a person can mend, and *failed* where the fault is ours.
+A run leaves, in a folder of its own below the workspace's `runs/`: the executed notebook, the same as HTML, and whatever the notebook wrote, all
+read-only. How it ended is what the notebook's last call said; a notebook that did not get there is *blocked* where something outside stood in
+its way that a person can mend, and *failed* where the fault is ours, or where it was ended.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from ops_lib import errors
-from ops_lib.errors import OpsError, WorkspaceError
-from ops_lib.runbook import library
-from ops_lib.runbook.session import OUTCOMES, RUN_FOLDER_VARIABLE
+from ops_lib.errors import WorkspaceError
+from ops_lib.runbook import execution, library, runs
+from ops_lib.runbook.runs import RunRecord
+from ops_lib.runbook.session import RUN_FOLDER_VARIABLE
 from ops_lib.sync.mapping import instant_text
 
-INDEX = "index.jsonl"
-CELL_SECONDS = 1800
-"""A cell that takes longer has hung: the run fails."""
+LIMIT_SECONDS = 3600.0
+"""A run that takes longer has hung."""
+
+KEPT = 200
+"""So many runs of each runbook are kept, where a workspace says nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunRecord:
-    """One line of the index. ``outcome``: ok, findings, blocked, failed; paths are relative to the runs' folder."""
+class Wish:
+    """What is to be run: parameters as a person wrote them, and for whom. ``due`` and ``missed`` come from a schedule."""
 
-    when: str
-    runbook: str
-    outcome: str
-    seconds: float
-    parameters: dict[str, library.Value]
-    figures: dict[str, Any]
-    message: str
-    notebook: str
-    html: str
-    report: str
-
-    @property
-    def is_well(self) -> bool:
-        """Whether the runbook could do its work, whatever it found."""
-        return self.outcome in ("ok", "findings")
+    stem: str
+    given: Mapping[str, str]
+    again_of: RunRecord | None = None
+    due: str = ""
+    missed: int = 0
 
 
 def run_runbook(
-    stem: str, given: Mapping[str, str], *, workspace: str, folder: Path, now: datetime, show_progress: bool = False
+    wish: Wish,
+    *,
+    folder: Path,
+    now: datetime,
+    limit_seconds: float = LIMIT_SECONDS,
+    keep: int = KEPT,
+    tell: Callable[[RunRecord], str] = lambda _: "",
+    show_progress: bool = False,
 ) -> RunRecord:
-    """Run a runbook's notebook with the parameters that were given as text, and write it into the index.
+    """Run a runbook's notebook with the parameters that were given as text, and write it into the index below ``folder``.
 
-    ``workspace`` is the notebook's parameter of that name unless given; ``folder`` is where runs are kept. **Raises** `NotThere` for an
-    unknown runbook, `InputError` for a parameter that cannot be, `WorkspaceError` while the same runbook runs in the same folder.
+    ``tell`` is asked to alert somebody, and returns what became of it. **Raises** `NotThere` for an unknown runbook, `InputError` for a parameter
+    that cannot be, `WorkspaceError` while the same runbook runs in the same folder; then nothing was run and nothing is in the index.
     """
+    stem = wish.stem
+    now = now.replace(microsecond=0)
     path = library.notebook(stem)
-    values = library.typed(library.parameters(path), {"workspace": workspace, **given})
-    folder.mkdir(parents=True, exist_ok=True)
-    with only_one(folder / f".{stem}.lock", stem):
-        own = _own_folder(folder, f"{stem}-{now:%Y%m%dT%H%M%SZ}")
-        began = time.monotonic()
-        executed = own / f"{stem}.ipynb"
-        with environment({RUN_FOLDER_VARIABLE: str(own)}):
-            stop = _execute(path, executed, values, show_progress)
-        said = {} if stop else _last_line(executed, stem)
-        html = _as_html(executed)
-        record = RunRecord(
-            when=instant_text(now),
-            runbook=stem,
-            outcome=_outcome_of(stop) if stop else said.get("outcome", "failed"),
-            seconds=round(time.monotonic() - began, 1),
-            parameters=values,
-            figures={name: value for name, value in said.items() if name != "outcome"},
-            message=stop.message if stop else "" if said else "the notebook did not say how it ended",
-            notebook=str(executed.relative_to(folder)),
-            html=str(html.relative_to(folder)),
-            report=str((own / "report.html").relative_to(folder)) if (own / "report.html").exists() else "",
-        )
-        with (folder / INDEX).open("a", encoding="utf-8") as index:
-            index.write(json.dumps(asdict(record)) + "\n")
+    values = library.typed(library.parameters(path), wish.given)
+    _make(folder)
+    with runs.only_one(folder, stem):
+        settle(folder, tell)
+        own = runs.own_folder(folder, f"{stem}-{now:%Y%m%dT%H%M%SZ}")
+        with runs.held(own):
+            record = RunRecord(
+                run=own.name,
+                runbook=stem,
+                when=instant_text(now),
+                outcome=runs.RUNNING,
+                parameters=values,
+                again_of=wish.again_of.run if wish.again_of else "",
+                due=wish.due,
+                missed=wish.missed,
+            )
+            runs.write(folder, record)
+            record = _ended(record, path, own, limit_seconds, show_progress, _preface(wish.again_of), now)
+            record = replace(record, sha256=runs.seal(own))
+            runs.write(folder, record)
+        if alert := tell(record):  # after the run's end is written: telling may hang or die
+            record = replace(record, alert=alert)
+            runs.write(folder, record)
+        runs.thin(folder, stem, keep)
     return record
 
 
-def records(folder: Path) -> list[RunRecord]:
-    """The runs in the index, newest first. A line that was cut off by a crash is passed over."""
-    index = folder / INDEX
-    found = []
-    for line in index.read_text(encoding="utf-8").splitlines() if index.exists() else []:
-        try:
-            found.append(RunRecord(**json.loads(line)))
-        except (ValueError, TypeError):
-            continue
-    return found[::-1]
+def settle(folder: Path, tell: Callable[[RunRecord], str]) -> list[RunRecord]:
+    """Write down, and tell, the end of runs that ended without a word; these."""
+    told = [replace(record, alert=tell(record)) for record in runs.settle(folder)]
+    for record in told:
+        if record.alert:
+            runs.write(folder, record)
+    return told
 
 
-@contextmanager
-def only_one(lock: Path, stem: str) -> Iterator[None]:
-    """Hold a file for as long as a runbook runs; the system lets go of it when the process dies. **Raises** `WorkspaceError`."""
-    lock.touch(mode=0o600)
-    with lock.open("r+b") as file:
-        try:
-            _lock(file.fileno())
-        except OSError:
-            raise WorkspaceError(
-                "this runbook is running here already",
-                subject=stem,
-                fix="wait for it to end; syncops runs shows how it ended.",
-            ) from None
-        yield
-
-
-def _lock(handle: int) -> None:
-    if os.name == "nt":
-        import msvcrt
-
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        return
-    import fcntl
-
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stop:
-    """What stopped a notebook: the error's name and its message."""
-
-    name: str
-    message: str
-
-
-def _execute(source: Path, target: Path, values: Mapping[str, library.Value], show_progress: bool) -> _Stop | None:
-    """Run the notebook; what stopped it, or None."""
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-    from papermill.execute import execute_notebook
-    from traitlets.config import Config
-
-    try:
-        execute_notebook(
-            str(source),
-            str(target),
-            parameters=dict(values),
-            kernel_name="python3",
-            progress_bar=show_progress,
-            execution_timeout=CELL_SECONDS,
-            config=Config(
-                {"KernelManager": {"transport_encryption": "auto"}}
-            ),  # else each kernel warns of plain TCP on stderr
-        )
-    except PapermillExecutionError as error:
-        return _Stop(error.ename, " ".join(str(error.evalue).split()))
-    except (CellTimeoutError, DeadKernelError) as error:
-        return _Stop(type(error).__name__, str(error).strip().partition("\n")[0])
-    return None
-
-
-def _outcome_of(stop: _Stop) -> str:
-    kind = getattr(errors, stop.name, None)
-    return "blocked" if isinstance(kind, type) and issubclass(kind, OpsError) else "failed"
-
-
-def _last_line(executed: Path, stem: str) -> dict[str, Any]:
-    """What `Run.finish` printed: the last line of the notebook's output that is JSON and names the runbook."""
-    cells = json.loads(executed.read_text(encoding="utf-8"))["cells"]
-    for cell in reversed(cells):
-        for output in reversed(cell.get("outputs", [])):
-            for line in reversed("".join(output.get("text", "")).splitlines()):
-                try:
-                    said = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(said, dict) and said.get("runbook") == stem and said.get("outcome") in OUTCOMES:
-                    del said["runbook"]
-                    return said
-    return {}
-
-
-def _as_html(executed: Path) -> Path:
-    """The executed notebook as a page that opens from a file and fetches nothing."""
-    from nbconvert.exporters import HTMLExporter
-
-    exporter: Any = HTMLExporter(  # type: ignore[no-untyped-call]
-        mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url=""
-    )
-    body, _ = exporter.from_filename(str(executed))
-    html = executed.with_suffix(".html")
-    html.write_text(body, encoding="utf-8")
-    return html
-
-
-def _own_folder(folder: Path, name: str) -> Path:
-    for number in range(1, 10_000):
-        own = folder / (name if number == 1 else f"{name}-{number}")
-        try:
-            own.mkdir(mode=0o700)
-        except FileExistsError:
-            continue
-        return own
-    raise WorkspaceError("there is no free name for this run", subject=str(folder), fix="move older runs away.")
+def given_again(record: RunRecord) -> dict[str, str]:
+    """The parameters of an earlier run, as a person would write them. **Raises** `WorkspaceError` for one that still runs."""
+    if record.outcome == runs.RUNNING:
+        raise WorkspaceError("this run has not ended yet", subject=record.run, fix="wait for it, or stop it.")
+    return {name: str(value) for name, value in record.parameters.items()}
 
 
 @contextmanager
@@ -212,6 +109,74 @@ def environment(values: Mapping[str, str | None]) -> Iterator[None]:
         yield
     finally:
         _set(before)
+
+
+# ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+def _ended(
+    record: RunRecord, path: Path, own: Path, limit_seconds: float, show_progress: bool, preface: str, now: datetime
+) -> RunRecord:
+    """Execute the notebook; the record of how it ended."""
+    began = time.monotonic()
+    executed = own / path.name
+    try:
+        with environment({RUN_FOLDER_VARIABLE: str(own)}):
+            stop = execution.execute(
+                path,
+                executed,
+                record.parameters,
+                execution.Ending(limit_seconds),
+                show_progress=show_progress,
+                preface=preface,
+            )
+    except Exception as error:  # noqa: BLE001  a run has an end in the index whatever happens to it
+        stop = execution.Stop(type(error).__name__, str(error).strip().partition("\n")[0])
+    said = {} if stop else execution.last_line(executed, record.runbook)
+    html = _page(executed)
+    seconds = time.monotonic() - began
+    folder = own.parent
+    return replace(
+        record,
+        outcome=stop.outcome if stop else said.get("outcome", "failed"),
+        ended=instant_text(now + timedelta(seconds=round(seconds))),
+        seconds=round(seconds, 1),
+        figures={name: value for name, value in said.items() if name not in ("outcome", "message")},
+        message=stop.message if stop else said.get("message", "") if said else "the notebook did not say how it ended",
+        error="" if stop is None or stop.is_foreseen else stop.name,
+        step=stop.step if stop else "",
+        notebook=str(executed.relative_to(folder)) if executed.exists() else "",
+        html=str(html.relative_to(folder)) if html else "",
+        report=str((own / "report.html").relative_to(folder)) if (own / "report.html").exists() else "",
+    )
+
+
+def _page(executed: Path) -> Path | None:
+    """The executed notebook as HTML; None where there is none, or none can be made: the notebook itself is the evidence."""
+    if not executed.exists():
+        return None
+    try:
+        return execution.as_html(executed)
+    except Exception:  # noqa: BLE001  as above
+        return None
+
+
+def _preface(earlier: RunRecord | None) -> str:
+    if earlier is None:
+        return ""
+    where = f" at *{earlier.step}*" if earlier.step else ""
+    why = f": {earlier.message}" if earlier.message else ""
+    return (
+        f"> **Tried again.** The run `{earlier.run}` ended as `{earlier.outcome}`{where}{why}\n>\n"
+        "> The steps before that one are repeated: what they had done already they find done. The earlier notebook stays as it is."
+    )
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise WorkspaceError(
+            f"the folder of runs cannot be made ({error.strerror})", subject=str(folder), fix="make room for it."
+        ) from None
 
 
 def _set(values: Mapping[str, str | None]) -> None:

@@ -107,7 +107,7 @@ class Run:
         )
 
     def figures(self) -> dict[str, Any]:
-        """What the last line says beside the outcome: numbers and names that are the same on every machine, nothing secret."""
+        """What the last line says beside the outcome: numbers and names that are the same on every machine, nothing secret; ``message``: why it is blocked."""
         return {}
 
     def finish(self, outcome: str) -> None:

@@ -117,12 +117,13 @@ class Steps(Run):
         assert outcome in OUTCOMES
         return outcome
 
-    def figures(self) -> dict[str, int]:
+    def figures(self) -> dict[str, Any]:
         report = self._report
         if report is None:
             return {}
         calendars = report.accounts[(report.accounts["process"] == "calendar") & (report.accounts["verdict"] != "off")]
         return {
+            **({"message": "there is no account to report on"} if report.outcome == "blocked" else {}),
             "calendars": len(calendars),
             "need_somebody": len(report.wrong),
             "in_step": int((report.links["state"] == "active").sum()),

@@ -10,6 +10,7 @@ import pytest
 from ops_lib.errors import InputError, NotThere
 from ops_lib.runbook.session import Opened
 from ops_lib.runbook.steps.report_sync import Steps
+from ops_lib.workspace import Workspace
 from tests.reports.conftest import customer
 from tests.reports.customer import ALICE, Customer, at
 
@@ -90,3 +91,14 @@ def test_the_report_is_written_where_the_run_belongs(
     assert (run.workspace.path / "reports" / "report_sync" / "report.html").exists()
     monkeypatch.setenv("SYNCOPS_RUN_FOLDER", str(tmp_path / "own"))
     assert Steps("report_sync", run.opened).folder == tmp_path / "own"
+
+
+def test_without_an_account_it_says_why_it_is_blocked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A workspace that was just made has nothing to report on."""
+    workspace = Workspace.create(tmp_path / "new")
+    run = Steps("report_sync", Opened(workspace))
+    run.read()
+    run.finish(run.outcome())
+    workspace.close()
+    said = json.loads(capsys.readouterr().out)
+    assert (said["outcome"], said["message"]) == ("blocked", "there is no account to report on")
