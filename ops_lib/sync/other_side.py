@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from ops_lib.crm import Crm
 from ops_lib.errors import ItemGone, MailboxError
 from ops_lib.mailbox import Mailbox
 from ops_lib.mailbox.occurrences import is_computed
-from ops_lib.model import Account, Activity, Intent, Item, ItemType, Kind, Link, LinkState, Origin
+from ops_lib.model import Account, Activity, Intent, Item, ItemType, Kind, Link, LinkState, Origin, Window
 from ops_lib.sync.body import as_text
-from ops_lib.sync.mapping import overlaps
+from ops_lib.sync.mapping import instants, overlaps
 from ops_lib.sync.matching import match_items, suspects
 from ops_lib.sync.news import Reading, Remembered
 from ops_lib.sync.plan import successors
@@ -34,6 +35,7 @@ class OtherSide:
     def complete(self, reading: Reading, links: Sequence[Link], intents: Sequence[Intent] = ()) -> None:
         """Read what the plan also needs; ``links`` are those it will be handed."""
         self._look_for_occurrences(reading, links)
+        self._look_where_they_were(reading, links)
         self._read_the_other_side(reading, links)
         self._look_up_suspects(reading, links)
         self._read_named_activities(reading, links, intents)
@@ -65,6 +67,42 @@ class OtherSide:
         theirs = {masters[uid] for uid in missing.values()}
         reading.fetch(self._mailbox, Kind.EVENT, [*missing, *sorted(theirs)])
         reading.gone -= theirs  # they were just listed
+
+    def _look_where_they_were(self, reading: Reading, links: Sequence[Link]) -> None:
+        """Occurrences outside the window that are not found by their ids: where the mailbox moved they have others, and what is read of the window
+        shows none of them."""
+        matched = match_items(reading.news(), links).of_link
+        lost = [
+            link
+            for link in links
+            if link.original_start is not None
+            and link.item_id in reading.gone
+            and link.link_id not in matched
+            and not overlaps(link.agreed.when, self._policy.window, self._policy.zone)
+        ]
+        for link in lost:
+            for item in self._occurrences_around(link, reading):
+                if (item.uid, item.original_start) == (link.uid, link.original_start):
+                    reading.items[item.item_id] = item
+                    if item.body is not None:
+                        reading.texts[item.item_id] = as_text(item.body, is_html=item.body_is_html)
+
+    def _occurrences_around(self, link: Link, reading: Reading) -> list[Item]:
+        """The occurrences on the day that a link was agreed on and the days beside it; computed, of its own series, where the server shows none."""
+        took_place = instants(link.agreed.when, self._policy.zone)
+        days = Window(took_place.start - timedelta(days=1), took_place.end + timedelta(days=1))
+        shown = [item for item in self._mailbox.view(days).items if item.original_start is not None]
+        known = self._remembered.series | {master_id: master.uid for master_id, master in reading.masters.items()}
+        masters = [master_id for master_id, uid in known.items() if uid == link.uid and master_id not in reading.gone]
+        if shown or not masters:
+            return shown
+        for found in self._mailbox.expand(masters, days):
+            if isinstance(found, list):
+                shown += found
+            elif not isinstance(found, ItemGone):
+                reading.gone.discard(link.item_id)
+                reading.unread[link.item_id] = found
+        return shown
 
     def _read_the_other_side(self, reading: Reading, links: Sequence[Link]) -> None:
         """The activities of items that changed; the items of resting links whose activity changed, for theirs was passed over while they rested."""

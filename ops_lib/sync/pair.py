@@ -116,7 +116,11 @@ class Pair:
         link = self.link
         was_cancelled = self.item is not None
         edits = differing(crm, link.agreed, (*shared_fields(link.agreed), *one_way_fields(link.agreed, "crm")))
-        if edits and not was_cancelled and link.original_start is None:
+        # An occurrence that a series no longer has in the days that are shown was done away with there; one of the past has had its time.
+        is_of_series = link.original_start is not None and overlaps(
+            link.agreed.when, self.policy.window, self.policy.zone
+        )
+        if edits and not was_cancelled and not is_of_series:
             return [
                 self._change(
                     "create",
@@ -137,9 +141,11 @@ class Pair:
         how = "rescheduled" if self.was_rescheduled else "deleted" if activity.is_deleted else "cancelled"
         if gone:
             return [self._change("end", "exchange", f"{how} in the CRM, and gone in Outlook")]
-        edits = differing(outlook, link.agreed, shared_fields(link.agreed))
+        # To mark it private, or open, is no edit: it stays deleted.
+        edits = differing(outlook, link.agreed, {*shared_fields(link.agreed)} & {*shared_fields(outlook)})
         if edits and not self.was_rescheduled and not self._crm_has_the_last_word(activity):
-            after = taking(link.agreed, outlook, shared_fields(link.agreed))
+            told = {*shared_fields(link.agreed), *one_way_fields(outlook, "exchange")}
+            after = taking(link.agreed, outlook, told)
             return [
                 self._change(
                     "restore",

@@ -386,3 +386,44 @@ def test_an_edit_in_the_crm_during_a_cycle_undoes_nothing_of_outlooks(office: Of
     ((_, item),) = office.outlook.items.items()
     assert (office.get(activity).when, item.when) == (at(2, 9), at(2, 9))
     assert office.get(activity).notes in (item.body or "")
+
+
+@pytest.mark.req("Y5", "O5")
+@pytest.mark.parametrize("expands", [True, False])
+def test_an_occurrence_of_the_past_moved_in_the_crm_after_the_mailbox_moved_is_found(
+    office: Office, expands: bool
+) -> None:
+    """Its id is none any more and no reading of the window shows it: it is looked for where it was, and is moved itself."""
+    office.outlook.expands = expands
+    office.outlook.add_series("Weekly", [at(7 * n, 8).start for n in range(3)])
+    office.cycle()
+    office.now += timedelta(days=4)
+    office.cycle()
+    first = office.activities()[0]
+    office.outlook.renumber()
+    office.edit(first.activity_id, when=at(6, 8))
+    office.cycle()
+    office.cycle()
+    assert office.get(first.activity_id).when == at(6, 8)
+    assert not office.get(first.activity_id).is_deleted
+    assert [item.when for item in office.outlook.every()] == [at(6, 8), at(7, 8), at(14, 8)]
+    office.check()
+
+
+@pytest.mark.req("Y3", "O5")
+def test_an_occurrence_of_the_past_moved_in_the_crm_whose_series_is_no_more_is_an_event_of_its_own(
+    office: Office,
+) -> None:
+    """What Outlook did away with after its time the CRM keeps, and moved to a day that is shown it stands in Outlook again."""
+    office.outlook.add_series("Weekly", [at(7 * n, 8).start for n in range(3)])
+    office.cycle()
+    office.now += timedelta(days=4)
+    office.cycle()
+    first = office.activities()[0]
+    office.outlook.remove(master_of(office))
+    office.edit(first.activity_id, when=at(6, 8))
+    office.cycle()
+    office.cycle()
+    assert [(a.activity_id, a.when) for a in office.activities()] == [(first.activity_id, at(6, 8))]
+    assert [item.when for item in office.outlook.every()] == [at(6, 8)]
+    office.check()
