@@ -15,13 +15,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from cryptography import x509
 from requests.utils import get_environ_proxies, select_proxy
 
 from ops_lib.errors import OpsError, Unreachable
+from ops_lib.mailbox import traffic
 from ops_lib.mailbox.ews.connections import tls_context
 
 T = TypeVar("T")
@@ -69,6 +70,21 @@ class Certificate:
 
 def route_to(url: str) -> Route:
     """The way the suite's requests to ``url`` take. **Raises** `Unreachable` for a proxy that is no address."""
+    found: list[Route] = []
+
+    def question() -> dict[str, Any]:
+        found.append(_route_to(url))
+        route = found[0]
+        proxy = route.proxy and {"host": route.proxy.host, "port": route.proxy.port, "is_tls": route.proxy.is_tls, "variable": route.proxy.variable}  # fmt: skip
+        return {"host": route.host, "port": route.port, "is_tls": route.is_tls, "proxy": proxy}
+
+    seen = traffic.look("route", [url], question)
+    if found:
+        return found[0]
+    return Route(seen["host"], seen["port"], seen["is_tls"], Proxy(**seen["proxy"]) if seen["proxy"] else None)
+
+
+def _route_to(url: str) -> Route:
     parts = urlsplit(url)
     is_tls = parts.scheme == "https"
     host, port = parts.hostname or "", parts.port or (443 if is_tls else 80)
@@ -94,6 +110,10 @@ def route_to(url: str) -> Route:
 
 def addresses(host: str, port: int, seconds: float) -> list[str]:
     """The addresses of a name. **Raises** `Unreachable`."""
+    return [str(each) for each in traffic.look("name", [host, port], lambda: _addresses(host, port, seconds))]
+
+
+def _addresses(host: str, port: int, seconds: float) -> list[str]:
     try:
         found = within(seconds, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError) as error:
@@ -107,7 +127,13 @@ def addresses(host: str, port: int, seconds: float) -> list[str]:
 
 
 def connect(route: Route, seconds: float) -> socket.socket:
-    """A connection to the server, or to the proxy and through it. **Raises** `Unreachable`."""
+    """A connection to the server, or to the proxy and through it; where traffic is replayed, one that leads nowhere. **Raises** `Unreachable`."""
+    found: list[socket.socket] = []
+    traffic.look("connection", [*route.first, route.host, route.port], lambda: found.append(_connect(route, seconds)))
+    return found[0] if found else socket.socket()
+
+
+def _connect(route: Route, seconds: float) -> socket.socket:
     host, port = route.first
     try:
         connection = socket.create_connection((host, port), timeout=seconds)
@@ -136,6 +162,16 @@ def connect(route: Route, seconds: float) -> socket.socket:
 
 def secure(route: Route, connection: socket.socket, ca_bundle: str) -> tuple[str, Certificate]:
     """A TLS handshake as strict as the suite's own: the TLS version and the certificate. **Raises** `Unreachable` with what is wrong."""
+
+    def question() -> dict[str, Any]:
+        version, certificate = _secure(route, connection, ca_bundle)
+        return {"version": version, "certificate": _plain(certificate)}
+
+    seen = traffic.look("certificate", [route.host, route.port], question)
+    return str(seen["version"]), _certificate_of(seen["certificate"])
+
+
+def _secure(route: Route, connection: socket.socket, ca_bundle: str) -> tuple[str, Certificate]:
     context = tls_context()
     trusted, _ = trust(ca_bundle)
     try:
@@ -168,11 +204,21 @@ def secure(route: Route, connection: socket.socket, ca_bundle: str) -> tuple[str
 
 def shown_certificate(route: Route, seconds: float) -> Certificate | None:
     """The certificate of a server that is not trusted, to say whose it is. Only read: nothing is ever sent over this connection."""
+
+    def question() -> dict[str, Any] | None:
+        shown = _shown_certificate(route, seconds)
+        return _plain(shown) if shown is not None else None
+
+    seen = traffic.look("shown certificate", [route.host, route.port], question)
+    return _certificate_of(seen) if seen is not None else None
+
+
+def _shown_certificate(route: Route, seconds: float) -> Certificate | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
         suppress(OSError, ValueError, OpsError),
-        connect(route, seconds) as connection,
+        _connect(route, seconds) as connection,
         context.wrap_socket(connection, server_hostname=route.host) as stream,
     ):
         return _certificate(stream.getpeercert(binary_form=True) or b"")
@@ -268,6 +314,20 @@ def _certificate_fix(code: int, host: str) -> str:
     if code in (62, 64):
         return f"use the name in the certificate as the host's URL, or have {host} added to the certificate."
     return "give the host the authority that signed the server's certificate (host edit --ca-bundle FILE); a chain without its intermediate is the server's to mend."
+
+
+def _plain(certificate: Certificate) -> dict[str, Any]:
+    """A certificate as plain JSON."""
+    return {
+        "subject": certificate.subject,
+        "names": list(certificate.names),
+        "issuer": certificate.issuer,
+        "ends": certificate.ends.isoformat(),
+    }
+
+
+def _certificate_of(plain: dict[str, Any]) -> Certificate:
+    return Certificate(plain["subject"], tuple(plain["names"]), plain["issuer"], datetime.fromisoformat(plain["ends"]))
 
 
 def _certificate(content: bytes) -> Certificate:

@@ -19,6 +19,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import ProxyManager
 from urllib3.util.ssl_ import create_urllib3_context
 
+from ops_lib.mailbox import traffic
+
 WHOLE_ANSWER = 3
 """A whole answer may take so many times what one read may: a large page on a slow line is read to its end."""
 
@@ -56,7 +58,11 @@ class Adapter(HTTPAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        return super().send(request, stream, timeout, self.ca_bundle or verify or True, cert, proxies)
+        def proceed() -> requests.Response:
+            return super(Adapter, self).send(request, stream, timeout, self.ca_bundle or verify or True, cert, proxies)
+
+        tape = traffic.current()
+        return proceed() if tape is None else tape.send(request, proceed)
 
 
 class _Until(io.RawIOBase):

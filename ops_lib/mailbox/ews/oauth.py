@@ -31,6 +31,7 @@ from ops_lib.errors import InputError, MailboxError, ServerBusy, ServerFailed, S
 from ops_lib.mailbox import Tokens
 from ops_lib.mailbox.ews import failures
 from ops_lib.mailbox.ews.certificates import credential
+from ops_lib.mailbox.ews.connections import Adapter
 from ops_lib.model import Host
 
 T = TypeVar("T")
@@ -74,6 +75,7 @@ class App:
         import msal
 
         session = requests.Session()
+        session.mount("https://", Adapter(self.ca_bundle, max_retries=0))
         if self.ca_bundle:
             session.trust_env = False  # the environment's bundle would win over this one
             session.verify = self.ca_bundle
