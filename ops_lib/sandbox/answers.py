@@ -71,6 +71,20 @@ class Answer:
         self._transport.close()  # after what was written has gone out
         return len(kept)
 
+    async def begin(self, status: int, headers: Headers) -> None:
+        """Begins an answer that is sent in parts; none of it is compressed."""
+        lines, _ = self._prepared(headers, b"")
+        await self._send({"type": "http.response.start", "status": status, "headers": lines})
+
+    async def go_on(self, part: bytes) -> int:
+        """Sends the next part, a chunk of its own; says how many bytes that were."""
+        await self._send({"type": "http.response.body", "body": part, "more_body": True})
+        return len(part)
+
+    async def end(self) -> None:
+        """Ends an answer that was sent in parts."""
+        await self._send({"type": "http.response.body", "body": b""})
+
     def drop(self) -> None:
         """Cuts the connection; no byte of an answer is sent."""
         self._transport.abort()

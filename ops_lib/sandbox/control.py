@@ -27,6 +27,7 @@ from ops_lib.sandbox.faults import Faults
 from ops_lib.sandbox.gate import Gate
 from ops_lib.sandbox.requests_log import RequestsLog
 from ops_lib.sandbox.store import Organisation
+from ops_lib.sandbox.streaming import Streams
 from ops_lib.sandbox.ways_in import read_ways
 
 PREFIX = "/control"
@@ -43,6 +44,7 @@ class Controlled(Protocol):
     attempts: Attempts
     gate: Gate
     whereabouts: Whereabouts
+    streams: Streams
 
     @property
     def organisation(self) -> Organisation:
@@ -177,6 +179,15 @@ def routes(sandbox: Controlled) -> list[Route]:
         sandbox.whereabouts.change(await _document(request))
         return await autodiscover(request)
 
+    async def streams(_: Request) -> Response:
+        with sandbox.organisation.lock:
+            return JSONResponse(
+                {"connections": len(sandbox.streams), "subscriptions": len(sandbox.organisation.subscriptions)}
+            )
+
+    async def cut_streams(_: Request) -> Response:
+        return JSONResponse({"cut": sandbox.streams.cut()})
+
     def may_act(client_id: str) -> None:
         sandbox.organisation.grant_impersonation(client_id, None)
 
@@ -198,6 +209,8 @@ def routes(sandbox: Controlled) -> list[Route]:
         ("/sign-in", "POST", set_sign_in),
         ("/autodiscover", "GET", autodiscover),
         ("/autodiscover", "POST", set_autodiscover),
+        ("/streams", "GET", streams),
+        ("/streams", "DELETE", cut_streams),
         ("/reset", "POST", reset),
         *entra_routes(EntraControl(sandbox.directory, sandbox.attempts, may_act), _document),
     ]

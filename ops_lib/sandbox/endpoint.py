@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ops_lib.sandbox import error_answers, requests_log
+from ops_lib.sandbox.affinity import Affinity
 from ops_lib.sandbox.answers import PAGES, XML, Answer, ClientGone, Receive, Scope, Send, page, read_body
 from ops_lib.sandbox.ews.envelope import Reply, SoapRequest
 from ops_lib.sandbox.ews.envelope import fault as fault_reply
@@ -22,6 +23,7 @@ from ops_lib.sandbox.faults import Fault, Faults
 from ops_lib.sandbox.gate import Gate, NotSignedIn
 from ops_lib.sandbox.operations import LISTS
 from ops_lib.sandbox.requests_log import RequestsLog
+from ops_lib.sandbox.streaming import Streams
 
 if TYPE_CHECKING:
     from ops_lib.sandbox.ews import EwsFace
@@ -72,9 +74,13 @@ class EwsEndpoint:
         faults: Faults,
         log: RequestsLog,
         *,
+        affinity: Affinity,
+        streams: Streams,
         largest_request_bytes: int = LARGEST_REQUEST_BYTES,
     ) -> None:
         self._behind = behind
+        self._affinity = affinity
+        self._streams = streams
         self._gate = gate
         self._faults = faults
         self._log = log
@@ -103,7 +109,7 @@ class EwsEndpoint:
             self._log.arrived(requests_log.UNREADABLE, caller.address, size)
             await self._plain(answer, requests_log.UNREADABLE, caller.address, content)
             return
-        await self._soap(content, size, caller, answer)
+        await self._soap(content, size, caller, answer, headers, receive)
 
     # -- what comes in -------------------------------------------------------------------------------------------------
 
@@ -137,7 +143,9 @@ class EwsEndpoint:
 
     # -- what is asked -------------------------------------------------------------------------------------------------
 
-    async def _soap(self, body: bytes, size: int, caller: Caller, answer: Answer) -> None:
+    async def _soap(
+        self, body: bytes, size: int, caller: Caller, answer: Answer, headers: dict[str, str], receive: Receive
+    ) -> None:
         try:
             request = self._behind.face.read(body)
         except SoapFault as problem:
@@ -145,14 +153,34 @@ class EwsEndpoint:
             await self._plain(answer, requests_log.UNREADABLE, caller.address, fault_reply(problem))
             return
         asked = _Asked(request.operation, (request.mailbox or caller.address).lower(), _parts(request))
+        request.server = self._affinity.server_of(headers, asked.mailbox)
         fault = self._faults.decide(asked.operation, asked.mailbox)
         self._log.arrived(asked.operation, asked.mailbox, size, faulted=fault is not None)
+        if fault is None and asked.operation == "GetStreamingEvents":
+            await self._stream(request, asked, caller, answer, receive)
+            return
         if fault is None:
-            await self._plain(answer, asked.operation, asked.mailbox, self._apply(request, caller))
+            cookies = self._affinity.cookies(headers, request.server)
+            await self._plain(answer, asked.operation, asked.mailbox, self._apply(request, caller), cookies)
             return
         status, sent = await self._go_wrong(fault, asked, request, caller, answer)
         if status:
             self._log.answered(asked.operation, asked.mailbox, status, sent)
+
+    async def _stream(
+        self, request: SoapRequest, asked: _Asked, caller: Caller, answer: Answer, receive: Receive
+    ) -> None:
+        """Answers what goes on until its time is over."""
+        budget = (caller.address, request.impersonated[1].lower() if request.impersonated else "")
+        try:
+            if self._streams.is_full(budget):
+                raise SoapFault("ErrorExceededConnectionCount")
+            stream = self._behind.face.stream(request, caller)
+        except SoapFault as problem:
+            await self._plain(answer, asked.operation, asked.mailbox, fault_reply(problem))
+            return
+        sent = await self._streams.run(stream, budget, answer, receive)
+        self._log.answered(asked.operation, asked.mailbox, 200, sent)
 
     def _apply(self, request: SoapRequest, caller: Caller) -> Reply:
         try:

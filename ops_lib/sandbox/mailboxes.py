@@ -13,6 +13,7 @@ from ops_lib.errors import InputError
 from . import ids, rights
 from .changes import ChangeLog
 from .items import Attachment, Extended, Item, Override, Values
+from .notifications import Journal, Place
 
 if TYPE_CHECKING:
     from .store import Organisation
@@ -163,6 +164,7 @@ class Mailbox:
         self._moves = 0
         self._last_item = 0
         self._last_folder = FIRST_USER_FOLDER
+        self._journal: Journal | None = None
         names = folder_names or {}
         for number, (distinguished_id, plain, folder_class, _) in enumerate(WELL_KNOWN, start=1):
             folder = Folder(self, number, names.get(distinguished_id, plain), folder_class, None, distinguished_id)
@@ -183,6 +185,8 @@ class Mailbox:
             folder.id = Folder.id_of(self, folder.number)
         for item in self.items.values():
             item.name_anew()
+        self._journal = None
+        self.organisation.subscriptions.forget_mailbox(self)
 
     def count(self) -> int:
         """The next number of a change."""
@@ -217,6 +221,7 @@ class Mailbox:
         self.folders[folder.number] = folder
         folder.change = self.count()
         self.hierarchy.record(folder.number, folder.change)
+        self._tell("CreatedEvent", folder)
         return folder
 
     def replace_folder(self, distinguished_id: str) -> Folder:
@@ -235,12 +240,14 @@ class Mailbox:
         folder.change = self.count()
         if folder.parent is not None:
             self.hierarchy.record(folder.number, folder.change)
+            self._tell("ModifiedEvent", folder)
 
     def remove_folder(self, folder: Folder) -> None:
         """The folder, what is below it, and everything in them are gone."""
         for below in [*folder.below(), folder]:
             for item in list(below.items.values()):
                 self.remove_item(item)
+            self._tell("DeletedEvent", below)
             del self.folders[below.number]
             self.hierarchy.remove(below.number, self.count())
 
@@ -258,8 +265,10 @@ class Mailbox:
         deleted: Iterable[datetime] = (),
         associated: bool = False,
         attachments: Iterable[Attachment] = (),
+        source: Item | None = None,
+        is_moved: bool = False,
     ) -> Item:
-        """Put a new item into the folder."""
+        """Put a new item into the folder. ``source``: what it is a copy of, or (``is_moved``) was until now."""
         self._last_item += 1
         item = Item(
             self,
@@ -278,6 +287,10 @@ class Mailbox:
         item.change = self.count()
         self.items[item.number] = folder.items[item.number] = item
         folder.log.record(item.number, item.change, associated=associated)
+        here = source is not None and source.mailbox is self
+        self._tell(
+            "CreatedEvent" if not here else "MovedEvent" if is_moved else "CopiedEvent", item, source if here else None
+        )
         return item
 
     def touch_item(self, item: Item, by: str, changed: Iterable[object] = (), *, read_flag_only: bool = False) -> None:
@@ -288,22 +301,25 @@ class Mailbox:
         for name in changed:
             item.field_changes[name] = item.change
         item.folder.log.record(item.number, item.change, read_flag_only=read_flag_only)
+        self._tell("ModifiedEvent", item)
 
-    def remove_item(self, item: Item) -> None:
-        """The item is gone; a tombstone stays in the folder's log."""
+    def remove_item(self, item: Item, *, is_moved: bool = False) -> None:
+        """The item is gone; a tombstone stays in the folder's log. ``is_moved``: it goes on in another folder of this mailbox."""
+        if not is_moved:
+            self._tell("DeletedEvent", item)
         del self.items[item.number]
         del item.folder.items[item.number]
         item.folder.log.remove(item.number, self.count())
 
     def move_item(self, item: Item, folder: Folder, by: str) -> Item:
         """Move the item, here or to another mailbox: it becomes another item with another id."""
-        moved = self.copy_item(item, folder, by)
+        moved = self.copy_item(item, folder, by, is_moved=True)
         moved.created, moved.created_by = item.created, item.created_by
-        self.remove_item(item)
+        self.remove_item(item, is_moved=folder.mailbox is self)
         return moved
 
-    def copy_item(self, item: Item, folder: Folder, by: str) -> Item:
-        """Put a copy of the item into the folder."""
+    def copy_item(self, item: Item, folder: Folder, by: str, *, is_moved: bool = False) -> Item:
+        """Put a copy of the item into the folder; ``is_moved``: the item itself goes away."""
         return folder.mailbox.add_item(
             folder,
             item.element,
@@ -314,7 +330,41 @@ class Mailbox:
             deleted=item.deleted,
             associated=item.associated,
             attachments=item.attachments,
+            source=item,
+            is_moved=is_moved,
         )
+
+    # notifications
+
+    def journal_from_now(self) -> Journal:
+        """The journal of what happens here, kept from the first time that somebody asks for it."""
+        if self._journal is None:
+            self._journal = Journal(self)
+        return self._journal
+
+    def tell_of_new_mail(self, item: Item) -> None:
+        """A message was delivered."""
+        self._tell("NewMailEvent", item)
+
+    def _tell(self, kind: str, what: Item | Folder, before: Item | None = None) -> None:
+        journal = self._journal
+        if journal is None or (isinstance(what, Item) and what.associated):
+            return
+        journal.record(kind, _place(what), None if before is None else _place(before))
+        if isinstance(what, Folder):
+            return
+        if (
+            what.element == "CalendarItem"
+            and what.folder.distinguished_id == "calendar"
+            and kind != "FreeBusyChangedEvent"
+        ):
+            journal.record("FreeBusyChangedEvent", _place(what))
+        if kind != "NewMailEvent":  # the folder's counts change with it
+            for folder in {
+                what.folder.number: what.folder,
+                **({before.folder.number: before.folder} if before else {}),
+            }.values():
+                journal.record("ModifiedEvent", _place(folder))
 
     # rights
 
@@ -328,3 +378,12 @@ class Mailbox:
     def sees_private(self, user: str) -> bool:
         """Whether the user may see the details of private items."""
         return user == self.address or user in self.private_viewers
+
+
+def _place(what: Item | Folder) -> Place:
+    """How an event names an item or a folder."""
+    if isinstance(what, Item):
+        folder = what.folder
+        return Place(what.id, what.change_key, folder.id, folder.change_key, folder.number)
+    parent = what.parent or what
+    return Place(what.id, what.change_key, parent.id, parent.change_key, what.number, is_folder=True)

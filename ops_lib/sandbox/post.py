@@ -140,7 +140,8 @@ def send(
             inbox = mailbox.folder("inbox")
             theirs["message:IsRead"] = False
             # named properties stay with the sender
-            mailbox.add_item(inbox, letter.element, theirs, by=by, attachments=letter.attachments)
+            delivered = mailbox.add_item(inbox, letter.element, theirs, by=by, attachments=letter.attachments)
+            mailbox.tell_of_new_mail(delivered)
         elif person.address.lower().rpartition("@")[2] in _domains(organisation):
             unknown.append(person)
         else:

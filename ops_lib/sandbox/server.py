@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from ops_lib.errors import SandboxError
 from ops_lib.sandbox import control
+from ops_lib.sandbox.affinity import Affinity
 from ops_lib.sandbox.attempts import Attempts
 from ops_lib.sandbox.autodiscover import POX_PATH, Autodiscover, Whereabouts
 from ops_lib.sandbox.autodiscover_web import AutodiscoverEndpoint
@@ -39,6 +40,7 @@ from ops_lib.sandbox.listeners import HOST, Listeners, bind, certificates, new_l
 from ops_lib.sandbox.requests_log import RequestsLog
 from ops_lib.sandbox.residents import Residents, nobody_else
 from ops_lib.sandbox.store import Organisation
+from ops_lib.sandbox.streaming import MOST_CONNECTIONS, Streams
 from ops_lib.sandbox.temporary import TemporaryFolder
 from ops_lib.sandbox.web import GRAPH_PATH, Web
 
@@ -52,7 +54,8 @@ class Sandbox:
     ``residents``: who is in it and what they have; alice, bob, carol and svc with empty mailboxes unless given. ``port``: of HTTP (0: any free one); HTTPS always takes a
     free one. ``now``: the organisation's clock, real time unless given. ``largest_request_bytes``: what is over is refused with
     ErrorRequestStreamTooBig. ``like``: which server it behaves like, "exchange" or "grommunio" (a calendar view without occurrences,
-    change keys and sync states unchecked, an hour too late after a change of time: see `ews.manners`).
+    change keys and sync states unchecked, an hour too late after a change of time: see `ews.manners`). ``servers``: how many it is made of:
+    a subscription lives on one of them. ``most_streams``: open GetStreamingEvents of one caller; ``minute_seconds``: how long their minutes last.
     """
 
     def __init__(
@@ -63,6 +66,9 @@ class Sandbox:
         now: Callable[[], datetime] | None = None,
         largest_request_bytes: int = LARGEST_REQUEST_BYTES,
         like: str = "exchange",
+        servers: int = 1,
+        most_streams: int = MOST_CONNECTIONS,
+        minute_seconds: float = 60.0,
     ) -> None:
         self._manners = manners_of(like)
         self.residents = residents or nobody_else()
@@ -78,6 +84,7 @@ class Sandbox:
         self.app, self.public_app = self.directory.furnish()
         self._first_secrets = tuple(self.app.secrets)
         self._behind = Behind(self._fresh())
+        self.streams = Streams(self._behind, most_connections=most_streams, minute_seconds=minute_seconds)
         domain = self.residents.service.address.rpartition("@")[2]
         self.gate = Gate(self._behind, self.directory, self.attempts, domain, self.residents.sign_in)
         self.whereabouts = Whereabouts()
@@ -93,6 +100,8 @@ class Sandbox:
                 self.gate,
                 self.faults,
                 self.requests,
+                affinity=Affinity(servers),
+                streams=self.streams,
                 largest_request_bytes=largest_request_bytes,
             ),
             EntraEndpoint(self.directory, self._sign_in, self.faults, self.sign_ins),

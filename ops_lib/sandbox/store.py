@@ -19,6 +19,7 @@ from ops_lib.errors import InputError, NotThere
 from . import events, rights, series
 from .items import Attachment, Extended, Item, Override, Values, element_of
 from .mailboxes import Folder, Mailbox
+from .notifications import Subscriptions
 from .post import Outgoing, Waiting
 from .values import Person
 
@@ -52,6 +53,7 @@ class Organisation:
         self.sent: list[Outgoing] = []  # everything that was sent, with everybody it went to
         self.outbox: list[Outgoing] = []  # what of it left the organisation, with the recipients outside
         self.waiting: list[Waiting] = []  # what was sent and goes later, unless it is removed before
+        self.subscriptions = Subscriptions(now)
         self._mailboxes: dict[str, Mailbox] = {}
         self._by_guid: dict[str, Mailbox] = {}
         self._aliases: dict[str, str] = {}
@@ -113,6 +115,7 @@ class Organisation:
         mailbox = self.mailbox(address)
         with self.lock:
             del self._mailboxes[mailbox.address], self._by_guid[mailbox.guid]
+            self.subscriptions.forget_mailbox(mailbox)
             for alias in mailbox.aliases:
                 del self._aliases[alias]
 

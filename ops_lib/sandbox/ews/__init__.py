@@ -4,10 +4,10 @@
 faults to order are the server's business (``ops_lib.sandbox.endpoint``).
 
 Where things are: ``envelope`` and ``grammar`` read requests; ``registry`` knows the operations, one module per group
-(``folders``, ``read_items``, ``find_items``, ``sync``, ``write_items``, ``move_items``, ``lookups``, ``attached``, ``sending``);
+(``folders``, ``read_items``, ``find_items``, ``sync``, ``write_items``, ``move_items``, ``lookups``, ``attached``, ``sending``,
+``subscriptions``, with ``streaming`` for the answer that goes on);
 ``responses`` and ``invitations`` are what clients send about meetings (``ops_lib.sandbox.meetings`` does it); ``properties`` is the one table
-of what items and folders have; ``shapes``, ``computed``, ``codecs``, ``extended`` write it. What later issues add (subscriptions)
-is a module of operations each, and rows in the table.
+of what items and folders have; ``shapes``, ``computed``, ``codecs``, ``extended`` write it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from . import (
     move_items,
     read_items,
     sending,
+    subscriptions,
     sync,
     write_items,
 )
@@ -34,9 +35,10 @@ from .errors import SoapFault
 from .manners import EXCHANGE, Manners
 from .registry import OPERATIONS
 from .session import Caller, Session
+from .streaming import Stream
 from .xml import T
 
-__all__ = ["Caller", "EwsFace", "Reply", "SoapFault", "SoapRequest"]
+__all__ = ["Caller", "EwsFace", "Reply", "SoapFault", "SoapRequest", "Stream"]
 
 _MODULES = (
     attached,
@@ -46,6 +48,7 @@ _MODULES = (
     move_items,
     read_items,
     sending,
+    subscriptions,
     sync,
     write_items,
 )  # importing them registers them
@@ -55,6 +58,7 @@ _SINCE = {
     "ConvertId": "Exchange2007_SP1",
     "EmptyFolder": "Exchange2010_SP1",
     "GetServerTimeZones": "Exchange2010",
+    "GetStreamingEvents": "Exchange2010_SP1",
     "GetUserConfiguration": "Exchange2010",
 }
 
@@ -101,6 +105,11 @@ class EwsFace:
             except SoapFault as problem:
                 return envelope.fault(problem)
         return envelope.answer(request.operation, self.manners.finish(messages))
+
+    def stream(self, request: SoapRequest, caller: Caller) -> Stream:
+        """Begin what a GetStreamingEvents listens to. **Raises** SoapFault."""
+        with self.organisation.lock:
+            return Stream(Session(self.organisation, caller, request, self.manners))
 
     def _mailbox(self, request: SoapRequest) -> str:
         """The address of the mailbox the request is about, "" where it does not say."""

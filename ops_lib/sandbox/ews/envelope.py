@@ -62,7 +62,8 @@ class SoapRequest:
     """A request that could be read.
 
     ``root`` is the operation's element; ``impersonated`` is (kind, value) of the header's ConnectingSID; ``zone_context`` the
-    header's ``TimeZoneDefinition``; ``mailbox`` the address the request is about, as far as it says so itself.
+    header's ``TimeZoneDefinition``; ``mailbox`` the address the request is about, as far as it says so itself; ``server`` the one of the
+    organisation's servers that it reached.
     """
 
     operation: str
@@ -72,6 +73,7 @@ class SoapRequest:
     impersonated: tuple[str, str] | None = None
     zone_context: Any = None
     mailbox: str = ""
+    server: int = 0
 
     def older_than(self, version: str) -> bool:
         """Whether the client says that it speaks an older schema than this version's. Saying nothing is saying nothing."""

@@ -72,6 +72,8 @@ _TYPES: dict[str, Callable[[str], bool]] = {
     "Bitmask": lambda text: bool(_BITMASK.fullmatch(text)),
     "UnindexedFieldURIType": is_field_uri,
     "MaxSyncChangesReturnedType": lambda text: _is_int(text) and 1 <= int(text) <= 512,
+    "SubscriptionTimeoutType": lambda text: _is_int(text) and 1 <= int(text) <= 1440,
+    "StreamingSubscriptionConnectionTimeoutType": lambda text: _is_int(text) and 1 <= int(text) <= 30,
     **{name: _one_of(values) for name, values in ENUMERATIONS.items()},
     **{name: _all_of(values) for name, values in LISTS.items()},
     **{schema: _one_of(values) for schema, values in ITEM_ENUMERATIONS.values()},

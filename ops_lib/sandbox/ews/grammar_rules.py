@@ -54,6 +54,24 @@ m:ConvertId @DestinationFormat:IdFormatType! : m:SourceIds
 m:ResolveNames @ReturnFullContactData:boolean! @SearchScope:ResolveNamesSearchScopeType @ContactDataShape:DefaultShapeNamesType : m:ParentFolderIds? m:UnresolvedEntry
 m:GetServerTimeZones @ReturnFullTimeZoneData:boolean : m:Ids?
 m:GetUserConfiguration : m:UserConfigurationName m:UserConfigurationProperties
+m:Subscribe : (m:PullSubscriptionRequest|m:PushSubscriptionRequest|m:StreamingSubscriptionRequest)
+m:PullSubscriptionRequest @SubscribeToAllFolders:boolean : FolderIds? EventTypes Watermark? Timeout
+m:PushSubscriptionRequest @SubscribeToAllFolders:boolean : FolderIds? EventTypes Watermark? StatusFrequency URL CallerData?
+m:StreamingSubscriptionRequest @SubscribeToAllFolders:boolean : FolderIds? EventTypes
+FolderIds : (FolderId|DistinguishedFolderId)+
+EventTypes : EventType+
+EventType = NotificationEventTypeType
+Watermark = NonEmptyString
+Timeout = SubscriptionTimeoutType
+StatusFrequency = SubscriptionTimeoutType
+m:GetEvents : m:SubscriptionId m:Watermark
+m:Unsubscribe : m:SubscriptionId
+m:SubscriptionId = NonEmptyString
+m:Watermark = NonEmptyString
+m:GetStreamingEvents : m:SubscriptionIds m:ConnectionTimeout
+m:SubscriptionIds : SubscriptionId+
+SubscriptionId = NonEmptyString
+m:ConnectionTimeout = StreamingSubscriptionConnectionTimeoutType
 m:FolderShape : BaseShape AdditionalProperties?
 m:ItemShape : BaseShape IncludeMimeContent? BodyType? UniqueBodyType? NormalizedBodyType? FilterHtmlContent? ConvertHtmlCodePageToUTF8? InlineImageUrlTemplate? BlockExternalImages? AddBlankTargetToLinks? MaximumBodySize? AdditionalProperties?
 BaseShape = DefaultShapeNamesType
@@ -260,6 +278,8 @@ ENUMERATIONS: dict[str, frozenset[str]] = {
         "MailboxTypeType": "Unknown OneOff Mailbox PublicDL PrivateDL Contact PublicFolder GroupMailbox "
         "ImplicitContact User",
         "SyncFolderItemsScopeType": "NormalItems NormalAndAssociatedItems",
+        "NotificationEventTypeType": "CopiedEvent CreatedEvent DeletedEvent ModifiedEvent MovedEvent NewMailEvent "
+        "FreeBusyChangedEvent",
         "IndexBasePointType": "Beginning End",
         "ContainmentModeType": "FullString Prefixed Substring PrefixOnWords ExactPhrase",
         "ContainmentComparisonType": "Exact IgnoreCase IgnoreNonSpacingCharacters Loose "

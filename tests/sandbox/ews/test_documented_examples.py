@@ -15,7 +15,7 @@ from ops_lib.sandbox.items import Attachment
 from ops_lib.sandbox.values import Body, Person
 from tests.support.soap import envelope, get_folder
 
-from .client import ALICE, BOB, SHARED, Client, assert_valid
+from .client import ALICE, BOB, SHARED, Client, assert_valid, fault_code, schema
 
 EXAMPLES = SHARED / "wire" / "microsoft"
 pytestmark = pytest.mark.skipif(not EXAMPLES.exists(), reason="Microsoft's examples (../shared/wire) are not here")
@@ -265,13 +265,16 @@ def test_the_documented_shapes_of_a_calendar_item_are_given(client: Client, base
 
 
 def test_every_documented_request_of_an_operation_here_gets_a_valid_answer(client: Client) -> None:
-    """Each documented request of a supported operation, sent as it is printed, is answered by the schema: with a result or a code."""
+    """Each documented request of a supported operation, sent as it is printed, is answered by the schema: with a result or a code; a misprinted one is refused."""
     seen = 0
     for path in sorted(EXAMPLES.glob("*.request.xml")):
         body = etree.parse(path).getroot().find("{*}Body")[0]
         if etree.QName(body).localname not in OPERATIONS:
             continue
         reply = client.send(path.read_bytes())
+        if reply.status == 500 and not schema().validate(body):  # some are misprinted
+            assert fault_code(reply) in ("ErrorSchemaValidation", "ErrorInvalidRequest"), path.name
+            continue
         assert reply.status == 200, (path.name, reply.body)
         assert_valid(_body(reply.body))
         seen += 1
