@@ -118,7 +118,7 @@ def guid(value: str, what: str) -> str:
         parsed = uuid.UUID(value.strip())
     except ValueError:
         parsed = None
-    if parsed is None or not _looks_like_guid(value):
+    if parsed is None or not looks_like_guid(value):
         raise InputError(
             f"{value} is no {what}",
             subject=what,
@@ -129,7 +129,7 @@ def guid(value: str, what: str) -> str:
 
 def client_secret(value: str) -> None:
     """Refuse what is surely no client secret: the portal shows a secret's *id*, a GUID, beside its *value*."""
-    if _looks_like_guid(value):
+    if looks_like_guid(value):
         raise InputError(
             "this is the id of a client secret, not its value",
             subject="client secret",
@@ -212,7 +212,7 @@ def together(host: dict[str, Any]) -> None:
                 fix="copy both from the app registration's Overview: Directory (tenant) ID and Application (client) ID.",
             )
         named = urlsplit(host.get("authority") or "").path.strip("/")
-        if _looks_like_guid(named) and named.lower() != host["tenant_id"]:
+        if looks_like_guid(named) and named.lower() != host["tenant_id"]:
             raise InputError(
                 f"the authority names the tenant {named}, and the tenant id is another",
                 subject=subject,
@@ -290,7 +290,7 @@ def remarks(host: Host, today: date) -> list[str]:
     return found
 
 
-def _looks_like_guid(value: str) -> bool:
+def looks_like_guid(value: str) -> bool:
     return bool(re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value.strip()))
 
 

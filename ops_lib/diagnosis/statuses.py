@@ -6,6 +6,7 @@ The words and meanings are the CRM's help article's, verbatim; the rest says who
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from ops_lib.diagnosis import sign_in_errors
 from ops_lib.errors import (
@@ -35,6 +36,9 @@ NOT_ENABLED = "Not Enabled"
 SYNCING = "Syncing"
 UNATTEMPTED = "Unattempted"
 UNAUTHORIZED = "Unauthorized"
+
+FRESH = timedelta(minutes=45)
+"""So long a success proves that an account is kept in step: a change reaches Outlook within 45 minutes at worst (C7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ _BY_CODE = {
     "ErrorCannotFindUser": MAILBOX_NOT_SET_UP,
     "ErrorNonPrimarySmtpAddress": MAILBOX_NOT_SET_UP,
     "ErrorMissingEmailAddress": MAILBOX_NOT_SET_UP,
+    "ErrorInvalidLicense": MAILBOX_NOT_SET_UP,
     "ErrorInvalidServerVersion": VERSION_NOT_SUPPORTED,
     "ErrorIncorrectSchemaVersion": VERSION_NOT_SUPPORTED,
     "ErrorInvalidSchemaVersionForMailboxVersion": VERSION_NOT_SUPPORTED,

@@ -36,6 +36,47 @@ def whose_address(address: str) -> Any:
     )
 
 
+def time_zone(windows_id: str) -> Any:
+    """Whether the server knows a time zone by its Windows id."""
+    return etree.fromstring(
+        f'<m:GetServerTimeZones xmlns:m="{MESSAGES}" xmlns:t="{TYPES}" ReturnFullTimeZoneData="false">'
+        f"<m:Ids><t:Id>{escape(clean(windows_id))}</t:Id></m:Ids></m:GetServerTimeZones>"
+    )
+
+
+def changes_since(kind: Kind, address: str, sync_state: str) -> Any:
+    """Whether the server still takes a sync state: one change at most, and nobody keeps the state that comes back."""
+    return etree.fromstring(
+        f'<m:SyncFolderItems xmlns:m="{MESSAGES}" xmlns:t="{TYPES}"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>'
+        f'<m:SyncFolderId><t:DistinguishedFolderId Id="{_FOLDERS[kind]}"><t:Mailbox><t:EmailAddress>{escape(clean(address))}'
+        f"</t:EmailAddress></t:Mailbox></t:DistinguishedFolderId></m:SyncFolderId><m:SyncState>{escape(clean(sync_state))}</m:SyncState>"
+        "<m:MaxChangesReturned>1</m:MaxChangesReturned></m:SyncFolderItems>"
+    )
+
+
+SAMPLE = 500
+
+
+def sample_of_calendar(address: str) -> Any:
+    """The first items of the default calendar: when, which kind, which UID. Nothing of what they are about."""
+    names = (
+        "item:ItemClass",
+        "item:Size",
+        "calendar:Start",
+        "calendar:End",
+        "calendar:UID",
+        "calendar:CalendarItemType",
+    )
+    fields = "".join(f'<t:FieldURI FieldURI="{name}"/>' for name in names)
+    return etree.fromstring(
+        f'<m:FindItem xmlns:m="{MESSAGES}" xmlns:t="{TYPES}" Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape>'
+        f"<t:AdditionalProperties>{fields}</t:AdditionalProperties></m:ItemShape>"
+        f'<m:IndexedPageItemView MaxEntriesReturned="{SAMPLE}" Offset="0" BasePoint="Beginning"/><m:ParentFolderIds>'
+        f'<t:DistinguishedFolderId Id="calendar"><t:Mailbox><t:EmailAddress>{escape(clean(address))}</t:EmailAddress></t:Mailbox>'
+        "</t:DistinguishedFolderId></m:ParentFolderIds></m:FindItem>"
+    )
+
+
 def greeted(url: str, ca_bundle: str, seconds: float) -> requests.Response:
     """What a URL answers to an EWS request of somebody who has not signed in. **Raises** `Unreachable` where no whole answer comes."""
     session = requests.Session()
