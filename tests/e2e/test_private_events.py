@@ -162,6 +162,20 @@ def test_a_delegate_without_the_right_destroys_nothing(delegate: ServerDesk) -> 
 
 
 @pytest.mark.req("O7")
+def test_a_delegate_without_the_right_removes_nothing(delegate: ServerDesk) -> None:
+    """Deleted in the CRM, an event that the delegate may not see stays in the calendar: the failure is recorded, and tried again."""
+    item = add_private(delegate)
+    delegate.settle()
+    delegate.remove(only(delegate).activity_id)
+    result = delegate.cycle()
+    assert [(one.action, one.outcome, one.response_code) for one in result.outcomes] == [
+        ("delete", "failed", "ErrorAccessDenied")
+    ]
+    assert [one.values["item:Subject"] for one in delegate.stored()] == [SECRETS[0]]
+    assert {uri: item.values[uri] for uri in PRIVATE} == PRIVATE
+
+
+@pytest.mark.req("O7")
 def test_made_public_it_tells_all_and_made_private_again_nothing(desk: ServerDesk, sqlite_database: Database) -> None:
     """An event that is made public shows with all of itself; private again, the CRM forgets what it was."""
     item = add_private(desk)

@@ -212,6 +212,39 @@ def test_private_events() -> None:
     assert (opened.side, opened.after.description, opened.after.location) == ("crm", "Doctor", "Clinic")
 
 
+@pytest.mark.req("O7", "Y3")
+@pytest.mark.parametrize("how", [{"is_deleted": True}, {"status": ActivityStatus.CANCELLED}])
+def test_a_private_event_that_is_gone_in_the_crm(how: dict[str, Any]) -> None:
+    """It is removed, also where it was marked private, or opened, just then; an edit of its time, the only one that the CRM may see, keeps it, as busy
+    time without a word of what it was."""
+    was = entry(origin=Origin.EXCHANGE, location="Lobby", notes="Ask for Ruth", organizer="Bob", attendees=("Ann",))
+    busy = entry(origin=Origin.EXCHANGE, description="Busy", is_private=True)
+    rules = policy(conflict="exchange")
+    for origin in (Origin.CRM, Origin.EXCHANGE):
+        removed = activity(origin=origin, **how)
+        for agreed in [was, busy] if origin is Origin.EXCHANGE else [entry()]:
+            for is_private in (True, False):
+                theirs = item(
+                    subject="Doctor" if is_private or origin is Origin.EXCHANGE else "Tour",
+                    is_private=is_private,
+                    change_key="c2",
+                )
+                if not is_private and agreed is was:
+                    theirs = replace(theirs, subject="Tour", location="Lobby")
+                change = one(removed, link(origin=origin, agreed=agreed), theirs, rules=rules)
+                assert (change.action, change.side) == ("delete", "exchange")
+    moved = item(subject="Doctor", location="Clinic", when=NOON, is_private=True, change_key="c2", body="results")
+    for agreed in (was, busy):
+        kept = one(
+            activity(origin=Origin.EXCHANGE, **how), link(origin=Origin.EXCHANGE, agreed=agreed), moved, rules=rules
+        )
+        assert kept.action == "restore"
+        assert kept.reason.endswith("in the CRM, but the time changed in Outlook: the edit wins")
+        assert kept.after == replace(busy, when=NOON)
+    ours = one(activity(**how), OURS, moved, rules=rules)
+    assert (ours.action, ours.after) == ("restore", replace(OURS.agreed, when=NOON))
+
+
 @pytest.mark.req("O7")
 def test_a_private_event_of_the_crm_s() -> None:
     """While it is private its title and place go neither way, its time both; when it is open again the ordinary rules hold."""
