@@ -15,7 +15,7 @@ from ops_lib.errors import AnswerLost, MailboxError, ServerBusy, Unreachable
 from ops_lib.mailbox import Attempt
 from ops_lib.mailbox.ews import answers
 from ops_lib.mailbox.ews.answers import Answer, Element, Message
-from ops_lib.mailbox.ews.failures import concerns_all, scrubbed_id
+from ops_lib.mailbox.ews.failures import MEANINGS, concerns_all, scrubbed_id
 from ops_lib.mailbox.ews.transport import Transport
 
 T = TypeVar("T")
@@ -55,11 +55,13 @@ class Asker:
 
     def post(self, payload: Element, *, number: int = 1, waited_seconds: float = 0.0) -> list[Message]:
         """Send it once, and remember what was sent and answered."""
-        operation, began = answers.name_of(payload), time.monotonic()
+        operation, began, sent_before = answers.name_of(payload), time.monotonic(), self._transport.requests
         answer: Answer | None = None
 
         def note(response_code: str, error: MailboxError | None) -> None:
             status = answer.status if answer is not None else error.http_status if error is not None else 0
+            if self._transport.requests == sent_before:
+                status = 0  # a password that was refused before, or no token: it was not sent
             headers = answer.headers if answer is not None else error.headers if error is not None else {}
             self.attempts.append(
                 Attempt(
@@ -85,15 +87,21 @@ class Asker:
         if refused is None:
             note("NoError", None)
         else:
-            error = refused.error(self._address)
-            note(error.response_code, error)
+            failure = refused.error(self._address)
+            note(failure.response_code, failure)
         return found
 
-    def retried(self, payload: Element, only: tuple[type[MailboxError], ...] = (MailboxError,)) -> list[Message]:
+    def retried(
+        self, payload: Element, only: tuple[type[MailboxError], ...] = (MailboxError,), *, is_of_folder: bool = False
+    ) -> list[Message]:
         """The messages of a request that may be repeated: on transient failures, with the server's own pauses.
 
-        What every message says of the whole mailbox (busy, the database away) counts as one such failure.
+        What every message says of the whole mailbox (busy, the database away) counts as one such failure; of a request about a folder
+        (``is_of_folder``) also what would be one item's matter where items were asked for.
         """
+
+        def counts(error: MailboxError) -> bool:
+            return concerns_all(error) or (is_of_folder and error.transient and error.response_code in MEANINGS)
 
         def pause(error: Exception) -> bool | float:
             if not isinstance(error, only) or not error.transient:
@@ -112,13 +120,13 @@ class Asker:
                 finally:
                     ended = time.monotonic()
                 errors = [message.error(self._address) for message in found if not message.is_success]
-                if len(errors) == len(found) and all(concerns_all(error) for error in errors):
+                if len(errors) == len(found) and all(counts(error) for error in errors):
                     raise errors[0]
         return found
 
     def one(self, payload: Element) -> Message:
-        """The single message of a reading request. Raises what it stands for."""
-        message = self.retried(payload)[0]
+        """The single message of a request that reads a folder. Raises what it stands for."""
+        message = self.retried(payload, is_of_folder=True)[0]
         if not message.is_success:
             raise message.error(self._address)
         return message
