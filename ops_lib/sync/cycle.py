@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from ops_lib.crm.store import SqlCrm
 from ops_lib.database.engine import Database
-from ops_lib.errors import MailboxError, OpsError, TooManyDeletions
+from ops_lib.errors import MailboxError, OpsError, ServerBusy, TooManyDeletions
 from ops_lib.mailbox import Attempt, Mailbox
 from ops_lib.model import Account, Activity, Change, Host, Kind, Link, LinkState, Origin
 from ops_lib.sync.activities import Unit
@@ -150,7 +150,7 @@ class Cycle:
     def run(self) -> CycleResult:
         """Run it. Raises `MailboxError` for what concerns the whole account, `TooManyDeletions` when the brake holds it; nothing is half-recorded."""
         reading = self._reader.read()
-        changes = self._plan(reading, reading.activities.keys())
+        changes = self._plan(reading)
         self._result.changes = changes
         if self._options.dry_run:
             return self._finish()
@@ -180,7 +180,7 @@ class Cycle:
         return self._finish()
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────────
-    def _plan(self, reading: Reading, activity_ids: Any) -> list[Change]:
+    def _plan(self, reading: Reading) -> list[Change]:
         intents = self._remembered.intents
         links = self._recovery.follow_masters(reading, self._remembered.links)
         links = self._recovery.recover(reading, intents, links)
@@ -246,7 +246,7 @@ class Cycle:
         """Wait as the server asks, or a little longer each round."""
         if written.error is None:
             return
-        asked = getattr(written.error, "back_off_seconds", 0.0)
+        asked = written.error.back_off_seconds if isinstance(written.error, ServerBusy) else 0.0
         self._sleep(min(MAX_PAUSE_SECONDS, max(asked, 0.5 * 2**round_number)))
 
     # ── recording ────────────────────────────────────────────────────────────────────────────────────────────────────

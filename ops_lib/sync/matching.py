@@ -65,6 +65,7 @@ def match_items(exchange: ExchangeNews, links: Sequence[Link]) -> Matches:
     """
     if not exchange.items:
         return Matches()
+    links = _concerned(exchange, links)
     active = [link for link in links if link.state in (LinkState.ACTIVE, LinkState.RESTING)]
     by_id = {link.item_id: link for link in active}
     by_uid = {(link.uid, link.original_start): link for link in active if link.uid}
@@ -93,6 +94,14 @@ def match_items(exchange: ExchangeNews, links: Sequence[Link]) -> Matches:
     _match_retimed(matches, active, exchange)
     _match_new_series(matches, active, exchange)
     return matches
+
+
+def _concerned(exchange: ExchangeNews, links: Sequence[Link]) -> list[Link]:
+    """The links that any of the items could belong to: of an account's many thousands those few are worth an index."""
+    ids = exchange.items.keys() | exchange.masters.keys()
+    uids = {item.uid for item in exchange.items.values()} - {""}
+    stamps = {item.stamp for item in exchange.items.values()} - {""}
+    return [link for link in links if link.item_id in ids or link.uid in uids or link.stamp in stamps]
 
 
 def _match_retimed(matches: Matches, active: Sequence[Link], exchange: ExchangeNews) -> None:
@@ -185,6 +194,7 @@ def suspects(exchange: ExchangeNews, links: Sequence[Link]) -> dict[str, list[st
     before planning."""
     if not exchange.items:
         return {}
+    links = _concerned(exchange, links)
     active = [link for link in links if link.state in (LinkState.ACTIVE, LinkState.RESTING)]
     known = {link.item_id for link in links if link.state is not LinkState.ENDED}
     by_uid = {(link.uid, link.original_start): link for link in active if link.uid}
