@@ -46,6 +46,7 @@ COMMANDS = (
     Command("rights", "rights:app", "Who may do what in whose mailbox, and the script that mends it."),
     Command("sync", "sync:sync", "Keep the accounts in step: one cycle each."),
     Command("status", "sync:status", "How each account stands."),
+    Command("diagnose", "diagnose:diagnose", "Why an account is not in step: cause, evidence, who must act."),
     Command("retry", "retry:retry", "Try again what failed or was set aside."),
     Command("check", "sync:check", "The sync's invariants over the ledger and both sides, read-only."),
     Command("explain", "sync:explain", "Why is this activity not on my calendar?"),
@@ -57,6 +58,7 @@ COMMANDS = (
     Command("activity-type", "master_data:activity_type", "The types of activities."),
     Command("run", "run:run", "Run a runbook's notebook with parameters."),
     Command("runs", "run:runs", "The runs of runbooks so far."),
+    Command("schedule", "schedule:app", "Runbooks that run by themselves: when, and running them."),
     Command("report", "run:report", "The sync report as HTML, with its tables as files."),
     Command("sandbox", "sandbox:app", "An Exchange organisation of your own, on this machine."),
 )

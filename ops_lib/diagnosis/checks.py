@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Sequence
 
 from ops_lib.diagnosis import checks_account, checks_connection, checks_items
-from ops_lib.diagnosis.judging import Case, Check, Told
+from ops_lib.diagnosis.judging import Case, Check, Told, moment, whole
 from ops_lib.diagnosis.seen import Facts
+from ops_lib.diagnosis.standing import Kept, Standing, error_of, standing
 from ops_lib.diagnosis.sub_causes import SUB_CAUSES
 from ops_lib.model import Finding
 
@@ -20,6 +23,9 @@ CHECKS: tuple[Check, ...] = (
     *checks_items.CHECKS,
 )
 """In the order in which one needs another: causes before their consequences."""
+
+FOLLOWS = "follows from "
+"""How the cause of a finding begins that an earlier one explains."""
 
 _FIRST = {"fail": 0, "warn": 2, "unknown": 3, "ok": 4}
 
@@ -66,16 +72,46 @@ def leading(findings: Sequence[Finding]) -> Finding | None:
     return None
 
 
+def standing_of(facts: Facts) -> Standing | None:
+    """How the account's calendar stands by these facts; None where they do not hold it."""
+    case = Case(facts)
+    probe, account = case.probe("status"), case.probe("account")
+    if not probe.is_seen or not account.is_seen:
+        return None
+    found = probe.get("calendar")
+    since = moment(probe.get("calendar", "since"))
+    kept = None
+    if isinstance(found, dict) and since is not None:
+        kept = Kept(
+            status=str(found.get("status") or ""),
+            since=since,
+            last_success=moment(found.get("last_success")),
+            attempts=whole(found.get("attempts")),
+            response_code=str(found.get("response_code") or ""),
+            said=str(found.get("sub_cause") or ""),
+            error=error_of(str(found.get("evidence") or "")),
+        )
+    return standing(
+        kept,
+        is_enabled=bool(account.get("calendar")),
+        is_retired=bool(case.probe("host").get("is_retired")),
+        about=case.circumstances,
+        now=facts.at,
+    )
+
+
 def _finding(check: Check, told: Told, facts: Facts, earlier: str) -> Finding:
     known = SUB_CAUSES.get(told.sub_cause)
     cause = told.cause or (f"{known.title}: {known.meaning}" if known is not None else "")
     next_step = told.next_step or (known.next_step if known is not None else "")
     owner = told.owner or (known.owner if known is not None else "")
+    next_step = _named(next_step, facts)
     if earlier:
+        owner = ""
         cause = (
             f"follows from '{earlier}'"
             if told.verdict == "unknown" or not told.cause
-            else f"{told.cause}; follows from '{earlier}'"
+            else f"{told.cause}; {FOLLOWS}'{earlier}'"
         )
         next_step = f"mend '{earlier}' first."
     return Finding(
@@ -92,3 +128,9 @@ def _finding(check: Check, told: Told, facts: Facts, earlier: str) -> Finding:
         owner="" if told.verdict == "ok" else owner,
         sub_cause="" if told.verdict == "ok" else told.sub_cause,
     )
+
+
+def _named(step: str, facts: Facts) -> str:
+    """A next step with the account's and the host's names in the place of HOST and ACCOUNT."""
+    names = {"HOST": shlex.quote(facts.host), "ACCOUNT": facts.account}
+    return re.sub(r"\b(HOST|ACCOUNT)\b", lambda found: names[found.group()], step)

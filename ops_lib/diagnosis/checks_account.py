@@ -376,7 +376,7 @@ def status(case: Case) -> Iterator[Told]:
         yield Told(verdict="ok", observed=f"{name} since {since}", evidence=evidence, source="records")
         return
     error = str(kept.get("evidence") or "").partition(",")[0].partition(" ")[0]
-    said = str(kept.get("sub_cause") or "")
+    said = str(kept.get("sub_cause") or "").partition(" To mend it:")[0]
     tries = f" after {attempts} {'try' if attempts == 1 else 'tries'}" if attempts else ""
     is_pending = name in (SYNCING, UNATTEMPTED)
     key = of_failure(code, said, error, case.circumstances)
@@ -505,7 +505,7 @@ FIRST = (Check("enabled", "account", "Sync Calendar on, on a host that is in use
 """Before all others: what is switched off explains everything."""
 
 CHECKS = (
-    Check("mailbox", "account", "a mailbox at this address, on this server", mailbox, _WAY),
+    Check("mailbox", "account", "a mailbox at this address, on this server", mailbox, (*_WAY, "impersonation")),
     Check("impersonation", "account", "may act for this user", impersonation, (*_WAY, "mailbox")),
     Check("address", "account", "the primary address", address, (*_WAY, "mailbox")),
     Check("claims", "account", "one account for one mailbox", claims),
