@@ -11,7 +11,8 @@ import unicodedata
 from collections.abc import Iterable
 
 from ops_lib.access import powershell_parts as parts
-from ops_lib.access.rights import Matrix, Need, Right, Row
+from ops_lib.access.powershell_collecting import collecting
+from ops_lib.access.rights import FOLDER_RIGHTS, OTHER_KIND, Matrix, Need, Right, Row
 from ops_lib.errors import InputError
 from ops_lib.model import Host
 
@@ -69,10 +70,9 @@ def undo_file_of(host: Host) -> str:
     return f"syncops-undo-{_own(host).replace(' ', '-')}.csv"
 
 
-def _settings(host: Host) -> str:
-    return parts.settings(
-        quote(host.service_user), quote(group_of(host)), quote(assignment_of(host)), quote(undo_file_of(host))
-    )
+def _settings(host: Host, *, acts: bool) -> str:
+    group, assignment = (quote(group_of(host)), quote(assignment_of(host))) if acts else ("", "")
+    return parts.settings(quote(host.service_user), quote(undo_file_of(host)), group, assignment)
 
 
 def is_online(host: Host) -> bool:
@@ -83,6 +83,28 @@ def is_online(host: Host) -> bool:
 def file_bytes(script: str) -> bytes:
     """The script as a file that Windows PowerShell 5.1 reads rightly: with a byte order mark and its own line ends."""
     return b"\xef\xbb\xbf" + script.replace("\n", "\r\n").encode("utf-8")
+
+
+def can_be_mended(row: Row, matrix: Matrix) -> bool:
+    """Whether the script does something for this row of the matrix: it is red, and no more than a grant or a switch is missing."""
+    users = {each.user for each in matrix.red() if each.right is Right.MAILBOX}
+    return row.is_red and row.user not in users and not _why_by_hand(row, matrix)
+
+
+def _why_by_hand(row: Row, matrix: Matrix) -> str:
+    """Why no grant mends the row, and who can; "" where one does."""
+    if row.right is Right.MAILBOX:
+        return "correct the address in the CRM, no script can mend it"
+    if row.right not in FOLDER_RIGHTS:
+        return ""
+    if OTHER_KIND in row.why:
+        return "its default folder is of another kind, no right can mend that; look at it in Outlook"
+    acts_as_user = matrix.access == "impersonation" and not any(
+        each.user == row.user and each.right is Right.IMPERSONATION for each in matrix.red()
+    )
+    if matrix.access == "direct" or acts_as_user:
+        return "its own user may not, no right of anybody else can mend that; look at it in Outlook"
+    return ""
 
 
 # ── mending ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -100,8 +122,8 @@ def mend_script(matrix: Matrix, host: Host, *, private_items: bool = False, ente
     rows.sort(key=lambda row: (row.user, list(Right).index(row.right)))
     if not rows:
         return parts.header(f"{host.name}: nothing to mend", host.version) + "\nWrite-Output 'Nothing to mend.'\n"
-    steps, needed = _steps(rows, host)
-    if needed and "impersonation" not in needed:
+    steps, needed = _steps(rows, matrix, host)
+    if needed - {"ews"} and "impersonation" not in needed:
         _require_service(host)
     return _script(f"{host.name}: gives what is missing", host, steps, needed, enterprise_object_id)
 
@@ -113,20 +135,25 @@ def impersonation_script(
 
     Exchange Online has withdrawn the role: there the application gets RBAC for Applications, always scoped.
     """
-    _require_actor(host)
-    if whole_organisation and not is_online(host):
-        return "\n".join(
-            (
-                parts.header(f"{host.name}: lets the service account act for everybody", host.version),
-                _settings(host),
-                parts.COMMON,
-                parts.EVERYBODY,
-                parts.footer(),
-            )
+    if host.access != "impersonation":
+        raise InputError(
+            f"its access is {host.access}: nobody acts for others, and there is nothing to set up",
+            subject=f"host {host.name}",
+            fix="syncops rights check, then syncops rights script, gives what is missing; "
+            "or `syncops host edit … --access impersonation`.",
         )
+    _require_actor(host)
+    if whole_organisation:
+        if is_online(host):
+            raise InputError(
+                "Exchange Online has withdrawn that role; an application gets its rights over a scope",
+                subject=f"host {host.name}",
+                fix="leave --whole-organisation out.",
+            )
+        return _whole(f"{host.name}: lets the service account act for everybody", host, [parts.COMMON, parts.EVERYBODY])
     steps = [f"Step {{ Add-Account {quote(each)} }}" for each in sorted({m.lower() for m in mailboxes})]
     return _script(
-        f"{host.name}: lets the service account act for its accounts",
+        f"{host.name}: lets the {'application' if is_online(host) else 'service account'} act for its accounts",
         host,
         steps,
         {"impersonation"},
@@ -136,14 +163,15 @@ def impersonation_script(
 
 def undo_script(host: Host) -> str:
     """Takes back what the mending script did, from the file it kept: in reverse order, and only what still stands as it was made."""
-    return "\n".join(
-        (
-            parts.header(f"{host.name}: takes back what the mending script did", host.version),
-            _settings(host),
-            parts.FIND_FOLDER,
-            parts.UNDO_ONLINE if is_online(host) else parts.UNDO_ON_PREMISES,
-        )
-    )
+    undo = parts.UNDO_ONLINE if is_online(host) else parts.UNDO_ON_PREMISES
+    return _whole(f"{host.name}: takes back what the mending script did", host, [parts.FIND_FOLDER, undo], footer="")
+
+
+def _whole(title: str, host: Host, pieces: list[str], *, footer: str | None = None) -> str:
+    """The script from its pieces. The session's preference for errors is set for its time alone."""
+    said = parts.footer() if footer is None else footer
+    acts = any("$Assignment" in piece for piece in pieces)
+    return "\n".join((parts.header(title, host.version), _settings(host, acts=acts), *pieces, said + parts.END))
 
 
 def _script(title: str, host: Host, steps: list[str], needed: set[str], enterprise_object_id: str) -> str:
@@ -163,20 +191,17 @@ def _script(title: str, host: Host, steps: list[str], needed: set[str], enterpri
             functions.append(parts.application(quote(host.client_id), quote(host.name), quote(enterprise_object_id)))
         else:
             functions.append(parts.ROLE)
-    return "\n".join(
-        (
-            parts.header(title, host.version),
-            _settings(host),
-            *([parts.COMMON] if functions else []),
-            *functions,
-            "# ---- what is missing ----",
-            *steps,
-            *([parts.footer()] if functions else []),
+    if not functions:
+        return "\n".join(
+            (parts.header(title, host.version), *steps, "Write-Output 'Nothing here that a script can mend.'\n")
         )
-    )
+    if enterprise_object_id:
+        _require_guid(enterprise_object_id)
+    missing = ["# ---- what is missing ----", *steps] if steps else []
+    return _whole(title, host, [parts.COMMON, *functions, *missing])
 
 
-def _steps(rows: list[Row], host: Host) -> tuple[list[str], set[str]]:
+def _steps(rows: list[Row], matrix: Matrix, host: Host) -> tuple[list[str], set[str]]:
     """One line per thing to do, with its reason as a comment above; and which functions they need."""
     comments: dict[str, list[str]] = {}
     needed: set[str] = set()
@@ -184,10 +209,11 @@ def _steps(rows: list[Row], host: Host) -> tuple[list[str], set[str]]:
     by_hand: list[str] = []
     for row in rows:
         user, what = quote(row.user), _WORDS[row.right]
-        if row.right is Right.MAILBOX:
-            by_hand.append(f"# {row.user}: {what}; correct the address in the CRM, no script can mend it")
-        elif row.user in without_mailbox:
+        reason = _why_by_hand(row, matrix)
+        if row.user in without_mailbox and row.right is not Right.MAILBOX:
             continue
+        if reason:
+            by_hand.append(f"# {row.user}: {what}; {reason}")
         elif row.right is Right.PRIVATE_ITEMS and not is_online(host):
             by_hand.append(
                 f"# {row.user}: {what}; no cmdlet gives this here, the user ticks it in Outlook (Delegate Access)"
@@ -214,6 +240,15 @@ def _line(right: Right, user: str, host: Host) -> tuple[str, str]:
     if right is Right.PRIVATE_ITEMS:
         return "private", f"Step {{ Grant-PrivateItems {user} }}"
     return "send", f"Step {{ Grant-SendAs {user} }}"
+
+
+def _require_guid(text: str) -> None:
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
+        raise InputError(
+            "it is no object id: those look like 00000000-0000-0000-0000-000000000000",
+            subject=f"enterprise application {text}",
+            fix="copy it from Entra > Enterprise applications > the application > Object ID.",
+        )
 
 
 def _require_service(host: Host) -> None:
@@ -245,11 +280,9 @@ def collect_script(host: Host, mailboxes: Iterable[str]) -> str:
         (
             parts.header(f"{host.name}: collects permissions; changes nothing", host.version),
             f"$Service = {quote(host.service_user)}",
-            f"$Application = {quote(host.client_id)}",
+            *([f"$Application = {quote(host.client_id)}"] if online and host.client_id else []),
             "$File = 'syncops-rights.json'",
             f"$Mailboxes = @(\n{listed}\n)" if listed else "$Mailboxes = @()",
-            parts.COLLECT_WITH_APPLICATIONS if online else parts.COLLECT,
-            parts.COLLECT_ONLINE if online else parts.COLLECT_ON_PREMISES,
-            parts.COLLECT_END,
+            collecting(online=online, with_service=bool(host.service_user), with_application=bool(host.client_id)),
         )
     )

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ops_lib.access.powershell_acting import ActingReader
-from ops_lib.access.powershell_folders import FolderReader
+from ops_lib.access.powershell_folders import NO_ENTRY, FolderReader
 from ops_lib.access.powershell_names import Names
 from ops_lib.access.powershell_output import Output
 from ops_lib.access.powershell_reader import APPLICATION_ROLE, NO_OBJECT, Evidence, Grant, Organisation
 from ops_lib.access.powershell_sending import SendingReader
 from ops_lib.access.rights import ACTS_AS_OWNER, Holds, Observation, Right
 from ops_lib.model import Account, Host
+
+_LONGEST = 200
 
 __all__ = ["APPLICATION_ROLE", "Evidence", "Grant", "Organisation", "observe"]
 
@@ -48,6 +50,8 @@ class _Reader(FolderReader, SendingReader, ActingReader):
     """Reads every cmdlet's output, and puts together what they show."""
 
     def read(self, output: Output) -> None:
+        if output.error and not any(mark in output.error for mark in (*NO_OBJECT, *NO_ENTRY)):
+            self._note(output, f"{output.cmdlet} failed, so it proves nothing: {_short(output.error)}")
         {
             "Get-MailboxFolderPermission": self._folder,
             "Get-RecipientPermission": self._recipient,
@@ -183,3 +187,9 @@ def _best(seen: Sequence[Observation]) -> Observation | None:
     denied = [each for each in seen if each.holds is Holds.NO and "denied" in each.observed]
     order = (Holds.YES, Holds.EXCESS, Holds.UNKNOWN, Holds.NO)
     return next(iter(denied or sorted(seen, key=lambda each: order.index(each.holds))), None)
+
+
+def _short(error: str) -> str:
+    """The first words of what PowerShell said; where it stood in whose script is of no use here."""
+    first = error.split(" At line:")[0].split(" + CategoryInfo")[0].split(" CategoryInfo")[0].strip()
+    return first if len(first) <= _LONGEST else f"{first[:_LONGEST].rsplit(' ', 1)[0]} …"

@@ -9,8 +9,8 @@ from ops_lib.access.powershell_output import Output, Record
 from ops_lib.access.powershell_reader import NO_OBJECT, Reader
 from ops_lib.access.rights import Holds, Right
 
-_NO_ENTRY = "UserNotFoundInPermissionEntryException"
-_NO_ENTRY_WORDS = "no existing permission entry"
+NO_ENTRY = ("UserNotFoundInPermissionEntryException", "no existing permission entry")
+"""How the cmdlet says that there is no entry for the user that it was asked for."""
 
 
 class FolderReader(Reader):
@@ -31,7 +31,7 @@ class FolderReader(Reader):
                 ),
                 None,
             )
-            grouped.setdefault((self._mailbox_of(output, record), folder), []).append(record)
+            grouped.setdefault((self._whose(output, record), folder), []).append(record)
         if not output.records:
             grouped[(self._mailbox_of(output, None), folder_levels.folder_type(asked))] = []
         for (user, folder), records in grouped.items():
@@ -45,6 +45,11 @@ class FolderReader(Reader):
                 continue
             self._folder_of(output, user, folder, records)
 
+    def _whose(self, output: Output, record: Record) -> str | None:
+        """The cmdlet's own Identity is the entry's user; a report that somebody made may have the folder's path there."""
+        mailbox, path, _ = (record.get("identity") or "").partition(":\\")
+        return self.names.mailbox(mailbox) if path else self._mailbox_of(output, record)
+
     def _folder_of(self, output: Output, user: str, folder: str, records: Sequence[Record]) -> None:
         read, write = (
             (Right.CALENDAR_READ, Right.CALENDAR_WRITE)
@@ -53,10 +58,11 @@ class FolderReader(Reader):
         )
         rights = (read, write, *((Right.PRIVATE_ITEMS,) if folder == "calendar" else ()))
         if not records and output.error:
-            if any(mark in output.error for mark in NO_OBJECT) and _NO_ENTRY not in output.error:
+            is_no_entry = any(mark in output.error for mark in NO_ENTRY)
+            if any(mark in output.error for mark in NO_OBJECT) and NO_ENTRY[0] not in output.error:
                 self._no_object(output, user)
                 return
-            if _NO_ENTRY not in output.error and _NO_ENTRY_WORDS not in output.error:
+            if not is_no_entry:
                 for right in rights:
                     self._see(
                         user,

@@ -17,12 +17,17 @@ def header(title: str, version: str) -> str:
     return f"# {lines}\n# {_CONNECT[version]}\n"
 
 
-def settings(service: str, group: str, assignment: str, undo_file: str) -> str:
-    """The names that the script works with, each already quoted."""
+def settings(service: str, undo_file: str, group: str, assignment: str) -> str:
+    """The names that the script works with, each already quoted; ``group`` and ``assignment`` "" where nobody acts for others by them."""
+    acting = f"$Group = {group}\n$Assignment = {assignment}\n" if group else ""
     return (
-        f"$Service = {service}\n$Group = {group}\n$Assignment = {assignment}\n"
+        f"$Service = {service}\n{acting}"
         "# What was there before each change is kept in this file; the undo script reads it.\n"
-        f"$UndoFile = {undo_file}\n$ErrorActionPreference = 'Stop'\n"
+        f"$UndoFile = {undo_file}\n"
+        "# Exchange's cmdlets look at the session's preference, not at a script's own; it is set back at the end.\n"
+        "$Preference = $global:ErrorActionPreference\n"
+        "$global:ErrorActionPreference = 'Stop'\n"
+        "try {\n"
     )
 
 
@@ -183,6 +188,10 @@ if ($null -eq (Get-ManagementRoleAssignment -Identity $Assignment -ErrorAction S
 """
 
 
+END = "} finally { $global:ErrorActionPreference = $Preference }\n"
+"""What every script that `settings` begins ends with."""
+
+
 def footer() -> str:
     """What is said at the end."""
     return "if ($script:Failed -gt 0) { Write-Warning ([string]$script:Failed + ' steps failed; the others are done. Run it again when mended.') }\n"
@@ -271,66 +280,3 @@ UNDO_ON_PREMISES = _UNDO.replace(
                 Remove-ADPermission -Identity $object -User $Service -ExtendedRights 'Send As' -Confirm:$false
             }""",
 ).replace("@@MORE@@", "")
-
-_COLLECT = """\
-$ErrorActionPreference = 'Stop'
-$Rows = New-Object System.Collections.ArrayList
-
-# One row of the file. What a cmdlet refuses, and that it returned nothing, are rows too.
-function Add-Row([string]$Cmdlet, [string]$Mailbox, [string]$Folder, [scriptblock]$Ask) {
-    $asked = @{ Cmdlet = $Cmdlet; AskedMailbox = $Mailbox; AskedUser = $Service; AskedFolder = $Folder }
-    try {
-        $found = @(& $Ask)
-        if ($found.Count -eq 0) { [void]$Rows.Add([pscustomobject]($asked + @{ Nothing = 'True' })) }
-        foreach ($each in $found) { [void]$Rows.Add([pscustomobject]($asked + $each)) }
-    } catch {
-        [void]$Rows.Add([pscustomobject]($asked + @{ Error = ([string]$_ + ' ' + $_.FullyQualifiedErrorId) }))
-    }
-}
-
-# The default folder by its type: its name depends on the mailbox's language.
-function Get-FolderRow([string]$Mailbox, [string]$Type) {
-    $found = Get-MailboxFolderStatistics -Identity $Mailbox -FolderScope $Type |
-        Where-Object { $_.FolderType -eq $Type } | Select-Object -First 1
-    if ($null -eq $found) { throw ($Mailbox + ': no folder of type ' + $Type) }
-    $path = $Mailbox + ':' + $found.FolderPath.Replace('/', '\\').Replace([string][char]63743, '/')
-    Get-MailboxFolderPermission -Identity $path | ForEach-Object {
-        @{ FolderName = [string]$_.FolderName; FolderType = $Type; User = [string]$_.User
-           AccessRights = ($_.AccessRights -join ', '); SharingPermissionFlags = ($_.SharingPermissionFlags -join ', ') }
-    }
-}
-
-# Folder permissions show the service account by its display name: this row says whose name that is.
-Add-Row 'Get-Mailbox' $Service '' { Get-Mailbox -Identity $Service | ForEach-Object {
-    @{ PrimarySmtpAddress = [string]$_.PrimarySmtpAddress; Name = [string]$_.Name; DisplayName = [string]$_.DisplayName; SamAccountName = [string]$_.SamAccountName } } }
-Add-Row 'Get-OrganizationConfig' '' '' { Get-OrganizationConfig@@SWITCH@@ | ForEach-Object {
-    @{ EwsEnabled = [string]$_.EwsEnabled@@LIST@@ } } }
-foreach ($mailbox in $Mailboxes) {
-    Add-Row 'Get-CASMailbox' $mailbox '' { Get-CASMailbox -Identity $mailbox | ForEach-Object {
-        @{ PrimarySmtpAddress = [string]$_.PrimarySmtpAddress; Name = [string]$_.Name; DisplayName = [string]$_.DisplayName; EwsEnabled = [string]$_.EwsEnabled } } }
-    Add-Row 'Get-MailboxFolderPermission' $mailbox 'Calendar' { Get-FolderRow $mailbox 'Calendar' }
-    Add-Row 'Get-MailboxFolderPermission' $mailbox 'Tasks' { Get-FolderRow $mailbox 'Tasks' }"""
-COLLECT = _COLLECT.replace("@@SWITCH@@", "").replace("@@LIST@@", "")
-COLLECT_WITH_APPLICATIONS = _COLLECT.replace("@@SWITCH@@", " -RetrieveEwsOperationAccessPolicy").replace(
-    "@@LIST@@", "; EwsAllowedAppIDs = ($_.EwsAllowedAppIDs -join ', ')"
-)
-COLLECT_ONLINE = """\
-    Add-Row 'Get-RecipientPermission' $mailbox '' { Get-RecipientPermission -Identity $mailbox -Trustee $Service | ForEach-Object {
-        @{ Identity = [string]$_.Identity; Trustee = [string]$_.Trustee; AccessControlType = [string]$_.AccessControlType; AccessRights = ($_.AccessRights -join ', ') } } }
-    if ($Application -ne '') {
-        Add-Row 'Test-ServicePrincipalAuthorization' $mailbox '' { Test-ServicePrincipalAuthorization -Identity $Application -Resource $mailbox | ForEach-Object {
-            @{ RoleName = [string]$_.RoleName; AllowedResourceScope = [string]$_.AllowedResourceScope; ScopeType = [string]$_.ScopeType; InScope = [string]$_.InScope } } }
-    }
-}"""
-COLLECT_ON_PREMISES = """\
-    Add-Row 'Get-ADPermission' $mailbox '' { Get-ADPermission -Identity (Get-Mailbox -Identity $mailbox).DistinguishedName -User $Service | ForEach-Object {
-        @{ User = [string]$_.User; ExtendedRights = ($_.ExtendedRights -join ', '); AccessRights = ($_.AccessRights -join ', '); Deny = [string]$_.Deny } } }
-    Add-Row 'Get-ManagementRoleAssignment' $mailbox '' { Get-ManagementRoleAssignment -Role ApplicationImpersonation -GetEffectiveUsers -WritableRecipient $mailbox | ForEach-Object {
-        @{ Name = [string]$_.Name; Role = [string]$_.Role; RoleAssigneeName = [string]$_.RoleAssigneeName; RoleAssigneeType = [string]$_.RoleAssigneeType
-           EffectiveUserName = [string]$_.EffectiveUserName; Enabled = [string]$_.Enabled; RecipientWriteScope = [string]$_.RecipientWriteScope
-           CustomRecipientWriteScope = [string]$_.CustomRecipientWriteScope; RoleAssignmentDelegationType = [string]$_.RoleAssignmentDelegationType } } }
-}"""
-COLLECT_END = """\
-ConvertTo-Json -InputObject @($Rows) -Depth 3 | Out-File -FilePath $File -Encoding utf8
-Write-Output ('Written: ' + $File)
-"""

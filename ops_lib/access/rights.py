@@ -41,6 +41,11 @@ ACTS_AS_OWNER = (
 )
 
 
+FOLDER_RIGHTS = (Right.CALENDAR_READ, Right.CALENDAR_WRITE, Right.TASKS_READ, Right.TASKS_WRITE)
+OTHER_KIND = "of another kind"
+"""Said of a default folder that holds something else than it should: no permission mends that."""
+
+
 class Need(StrEnum):
     """What a host asks of a right, for one account.
 
@@ -206,15 +211,26 @@ def _row(user: str, right: Right, sides: Mapping[Source, Cell]) -> Row:
 
 
 # ── what a host needs ────────────────────────────────────────────────────────────────────────────────────────────────
+def is_used(host: Host, account: Account) -> bool:
+    """Whether the sync does anything with this account: keeps its calendar in step, sends its mail, or acts through it for others."""
+    return account.calendar or (host.send_email and account.send_email) or account.is_impersonation_account
+
+
 def needs(host: Host, account: Account) -> dict[Right, Need]:
-    """What this account's sync asks of each right, by the host's access type and what is enabled (P1, P2)."""
-    tasks = host.all_day_tasks and account.all_day_tasks
+    """What this account's sync asks of each right, by the host's access type and what is enabled (P1, P2).
+
+    Of an account that was disabled nothing is needed, and what the service account may still do there is more than that.
+    """
+    tasks = host.all_day_tasks and account.all_day_tasks and account.calendar
     sends = host.send_email and account.send_email
     not_enabled = Need.UNNEEDED if host.access == "delegate" else Need.ALLOWED
+    reached = Need.NEEDED if is_used(host, account) else Need.ALLOWED
     asked = {
-        Right.MAILBOX: Need.NEEDED,
-        Right.EWS_ENABLED: Need.NEEDED,
-        Right.IMPERSONATION: Need.NEEDED if host.access == "impersonation" else Need.UNNEEDED,
+        Right.MAILBOX: reached,
+        Right.EWS_ENABLED: reached,
+        Right.IMPERSONATION: Need.NEEDED
+        if host.access == "impersonation" and reached is Need.NEEDED
+        else Need.UNNEEDED,
         Right.CALENDAR_READ: Need.NEEDED if account.calendar else not_enabled,
         Right.CALENDAR_WRITE: Need.NEEDED if account.calendar else not_enabled,
         Right.TASKS_READ: Need.NEEDED if tasks else not_enabled,
@@ -235,10 +251,10 @@ _WHY_MISSING = {
     Right.MAILBOX: "no mailbox answers at this address",
     Right.EWS_ENABLED: "Exchange Web Services are switched off for it",
     Right.IMPERSONATION: "the service account may not act for this user",
-    Right.CALENDAR_READ: "the service account cannot read the calendar: nothing of Outlook reaches the CRM",
-    Right.CALENDAR_WRITE: "the service account cannot write to the calendar: nothing of the CRM reaches Outlook",
-    Right.TASKS_READ: "the service account cannot read the tasks: all-day activities cannot be kept in step",
-    Right.TASKS_WRITE: "the service account cannot write tasks: all-day activities do not reach Outlook",
+    Right.CALENDAR_READ: "the calendar cannot be read: nothing of Outlook reaches the CRM",
+    Right.CALENDAR_WRITE: "the calendar cannot be written to: nothing of the CRM reaches Outlook",
+    Right.TASKS_READ: "the tasks cannot be read: all-day activities cannot be kept in step",
+    Right.TASKS_WRITE: "the tasks cannot be written to: all-day activities do not reach Outlook",
     Right.PRIVATE_ITEMS: "private events stay unseen: the CRM does not show them as busy time",
     Right.SEND_AS: "mail from the CRM cannot be sent as this user",
     Right.SEND_ON_BEHALF: "mail from the CRM cannot be sent on behalf of this user",
@@ -324,7 +340,7 @@ Drifted = Literal["lost", "narrowed", "gained", "user added", "user gone", "no l
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """What changed between two checks. ``right`` is None for a user who came or went."""
+    """What changed between two checks. ``right`` is None for a user who came or went; ``after`` says then what a user who came still lacks."""
 
     user: str
     change: Drifted
@@ -337,7 +353,7 @@ def drift(before: Matrix, after: Matrix) -> tuple[Drift, ...]:
     """What came and went since the last check (P6), losses first. A right that was unknown and is known now is no drift."""
     added, gone = set(after.users) - set(before.users), set(before.users) - set(after.users)
     changes = [Drift(user=user, change="user gone") for user in gone]
-    changes += [Drift(user=user, change="user added") for user in added]
+    changes += [Drift(user=user, change="user added", after=_lacking(after, user)) for user in added]
     was = {(cell.user, cell.right, cell.source): cell for cell in before.cells}
     for cell in after.cells:
         old = was.get((cell.user, cell.right, cell.source))
@@ -354,3 +370,13 @@ def drift(before: Matrix, after: Matrix) -> tuple[Drift, ...]:
     order = ("lost", "user gone", "no longer known", "user added", "gained", "narrowed")
     unique = dict.fromkeys(changes)
     return tuple(sorted(unique, key=lambda d: (order.index(d.change), d.user, d.right or "")))
+
+
+def _lacking(matrix: Matrix, user: str) -> str:
+    """What of all that the sync needs a user lacks, in words."""
+    needed = [row for row in matrix.rows() if row.user == user and row.expected is Need.NEEDED]
+    said = []
+    for verdict, words in (("missing", "missing"), ("unknown", "not seen")):
+        rights = [row.right.value.replace("_", " ") for row in needed if row.verdict == verdict]
+        said += [f"{words}: {', '.join(rights)}"] if rights else []
+    return "; ".join(said) or "has all that is needed"

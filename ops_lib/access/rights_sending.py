@@ -46,6 +46,23 @@ def to_try(host: Host, accounts: Sequence[Account], opened: Collection[str], ser
     ]
 
 
+def not_tried(accounts: Sequence[Account], reason: str, now: datetime) -> Told:
+    """What is to be said of users whose sending could not be tried, for one ``reason``."""
+    return {
+        (account.mailbox.lower(), right): Observation(
+            user=account.mailbox.lower(),
+            right=right,
+            holds=Holds.UNKNOWN,
+            observed="not tried",
+            evidence=f"not asked, {now:%Y-%m-%dT%H:%M:%SZ}",
+            source="ews",
+            why=f"{reason}; {_TOLD_BY}",
+        )
+        for account in accounts
+        for right in (Right.SEND_AS, Right.SEND_ON_BEHALF)
+    }
+
+
 def try_sending(
     host: Host,
     accounts: Sequence[Account],
@@ -144,6 +161,9 @@ class _Run:
                 accepted.add(draft.user)
             elif message.response_code == "ErrorSendAsDenied":
                 self._denied(draft.user)
+            elif message.response_code == "ErrorItemNotFound":
+                error = message.error(self.service, about_item=True)
+                self.unknown(draft.user, "another check removed the draft; check again when that has ended", error)
             else:
                 error = message.error(self.service, about_item=True)
                 self.unknown(draft.user, error.message, error)

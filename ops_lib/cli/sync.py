@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ops_lib.cli import JsonOption, open_workspace, print_json, print_table, say
+from ops_lib.cli.progress import account_progress
 
 if TYPE_CHECKING:
     from ops_lib.model import Account, Change
     from ops_lib.sync.cycle import CycleResult
-    from ops_lib.sync.fleet import Progress
     from ops_lib.workspace import Workspace
 
 AccountOption = Annotated[
@@ -53,12 +51,12 @@ def sync(
         if pending:
             accounts = _pending(workspace, accounts)
         fleet = Fleet(workspace)
-        with _progress(len(accounts)) as progress:
+        with account_progress("keeping accounts in step", len(accounts)) as advance:
             run = fleet.run(
                 accounts,
                 Options(dry_run=dry_run, allow_deletions=allow_deletions),
                 threads=min(threads, len(accounts)),
-                progress=progress,
+                progress=lambda result: advance(result.account),
             )
         if dry_run:
             _show_plan(run.results, as_json)
@@ -355,22 +353,3 @@ def _title(change: Change) -> str:
     if change.activity is not None:
         return change.activity.description
     return change.item.subject if change.item is not None else change.key
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Progress]:
-    """A bar on the terminal for what takes over two seconds; silent when not a terminal."""
-    if not sys.stderr.isatty() or total < 2:
-        yield lambda result: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("keeping accounts in step", total=total)
-
-        def advance(result: CycleResult) -> None:
-            bar.update(task, advance=1, description=result.account.mailbox)
-
-        yield advance

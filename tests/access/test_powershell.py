@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from ops_lib.access import powershell
 from ops_lib.access.powershell_evidence import observe
 from ops_lib.access.powershell_output import read_output
-from ops_lib.access.rights import Matrix, Right, judge
+from ops_lib.access.rights import Holds, Matrix, Observation, Right, judge
 from ops_lib.errors import InputError
 from ops_lib.model import Access, Account, Host
 from tests.support import powershell as shell
@@ -228,6 +229,88 @@ def test_one_mailbox_that_fails_does_not_stop_the_others() -> None:
     assert any("anna@example.test" in each for each in warned)
     assert "3 steps failed" in warned[-1]
     assert red(check(organization, host, USERS[1:])) == []
+
+
+def test_the_sessions_preference_is_as_it_was_afterwards() -> None:
+    """A cmdlet's error ends its step also where the administrator's session lets errors pass; afterwards the session is as before, also after an early end."""
+    host, organization = host_of("2016"), organization_of("2016")
+    script = powershell.mend_script(check(organization, host), host)
+    organization.mailboxes.clear()
+    for each in (script, powershell.undo_script(host), powershell.collect_script(host, USERS)):
+        ran = run(organization, each, {})
+        assert ran.session == {"erroractionpreference": "Continue"}
+        assert ran.errors == [], "an error went by without ending its step"
+
+
+def matrix_with(host: Host, *red_rights: Right, why: str = "") -> Matrix:
+    """The matrix of one user, in whose mailbox these rights are missing."""
+    rights = [
+        Observation(
+            user=USERS[0],
+            right=right,
+            holds=Holds.NO if right in red_rights else Holds.YES,
+            observed="seen",
+            evidence="GetFolder",
+            source="ews",
+            why=why if right in red_rights else "",
+        )
+        for right in Right
+    ]
+    cells = judge(host, [account_of(USERS[0])], rights, "ews")
+    return Matrix(host=host.name, access=host.access, service_user=host.service_user, cells=cells)
+
+
+@pytest.mark.req("P5")
+@pytest.mark.parametrize(
+    ("access", "why"),
+    [("direct", ""), ("impersonation", ""), ("delegate", "the default calendar folder is of another kind; look at it")],
+)
+def test_what_no_right_mends_is_a_comment(access: Access, why: str) -> None:
+    """A folder that its own user may not read, or that is no calendar, is said with who can mend it; no command is written for it."""
+    host = host_of("2019", access)
+    matrix = matrix_with(host, Right.CALENDAR_READ, Right.CALENDAR_WRITE, why=why)
+    assert [row.right for row in matrix.red()] == [Right.CALENDAR_READ, Right.CALENDAR_WRITE]
+    assert not any(powershell.can_be_mended(row, matrix) for row in matrix.rows())
+    script = powershell.mend_script(matrix, host)
+    assert "# anna@example.test: the calendar cannot be read" in script
+    assert "look at it in Outlook" in script
+    assert shell.commands(script) == {"Write-Output"}
+
+
+@pytest.mark.req("P5")
+def test_ews_of_a_user_who_signs_in_is_switched_on() -> None:
+    """With direct access the one thing that the administrator's script gives is EWS itself, without a service account's name."""
+    host = replace(host_of("2019", "direct"), service_user="")
+    script = powershell.mend_script(matrix_with(host, Right.EWS_ENABLED), host)
+    assert "Step { Enable-Ews 'anna@example.test' }" in script
+
+
+@pytest.mark.req("P1")
+@pytest.mark.parametrize(
+    ("host", "more", "said"),
+    [
+        (host_of("2019", "delegate"), {}, "nobody acts for others"),
+        (host_of("2019", "direct"), {}, "nobody acts for others"),
+        (host_of("Office 365", "impersonation"), {"whole_organisation": True}, "withdrawn that role"),
+        (host_of("Office 365", "impersonation"), {"enterprise_object_id": "my application"}, "no object id"),
+    ],
+)
+def test_a_set_up_that_cannot_be_is_refused(host: Host, more: dict[str, object], said: str) -> None:
+    """Where nobody acts for others, the role is withdrawn or the id is no id, the set-up is refused with the mend."""
+    with pytest.raises(InputError, match=said) as refused:
+        powershell.impersonation_script(host, USERS, **more)
+    assert refused.value.fix
+
+
+@pytest.mark.req("P3")
+def test_without_a_service_account_its_rights_are_not_asked_for() -> None:
+    """An application that acts alone has no folder permissions and no Send As: the collecting script asks for the application's reach only, without an error."""
+    host, organization, files = host_of("Office 365", "impersonation"), organization_of("Office 365"), {}
+    script = powershell.collect_script(replace(host, service_user=""), USERS)
+    assert run(organization, script, files).errors == []
+    assert not {"Get-MailboxFolderPermission", "Get-RecipientPermission", "Get-Mailbox"} & shell.commands(script)
+    asked = {row["cmdlet"] for row in json.loads(files["syncops-rights.json"])}
+    assert asked == {"Get-OrganizationConfig", "Get-CASMailbox", "Test-ServicePrincipalAuthorization"}
 
 
 def test_a_denial_is_said_and_not_overridden() -> None:

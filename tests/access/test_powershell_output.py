@@ -249,7 +249,31 @@ def test_no_entry_is_missing(error: str) -> None:
 def test_another_error_proves_nothing() -> None:
     """A cmdlet that failed for another reason says nothing of the right."""
     text = f"{ASKED}\nGet-MailboxFolderPermission: |System.TimeoutException|The operation has timed out.\n"
-    assert holds(seen(text), ANNA, Right.CALENDAR_WRITE) == "unknown"
+    found = seen(text)
+    assert holds(found, ANNA, Right.CALENDAR_WRITE) == "unknown"
+    (note,) = found.notes
+    assert "Get-MailboxFolderPermission failed" in note
+    assert "The operation has timed out" in note
+
+
+def test_a_cmdlet_that_is_not_there_is_said() -> None:
+    """The console's words for a cmdlet that this Exchange does not have become a note, without the place in the script; Send As stays unknown."""
+    text = (
+        f"PS C:\\> Get-RecipientPermission -Trustee {SERVICE}\n"
+        "Get-RecipientPermission : The term 'Get-RecipientPermission' is not recognized as the name of a cmdlet.\n"
+        "At line:1 char:1\n+ Get-RecipientPermission\n    + CategoryInfo          : ObjectNotFound: (:) [], CommandNotFoundException\n"
+    )
+    found = seen(text)
+    assert holds(found, ANNA, Right.SEND_AS) == "unknown"
+    (note,) = found.notes
+    assert note.endswith("is not recognized as the name of a cmdlet.")
+    assert "CategoryInfo" not in note
+
+
+def test_a_report_may_name_the_folder_by_its_path() -> None:
+    """A CSV that somebody made with the folder's path as Identity says by it whose folder it is."""
+    text = f'"Identity";"FolderName";"User";"AccessRights"\n"{ANNA}:\\Kalender";"Kalender";"{SERVICE}";"Bearbeiter"\n'
+    assert holds(seen(text), ANNA, Right.CALENDAR_WRITE) == "ok"
 
 
 def test_a_mailbox_that_is_not_there_is_missing() -> None:

@@ -112,6 +112,18 @@ def test_what_is_switched_off_is_not_needed(host: dict[str, bool], account: dict
     assert needs(host_of("impersonation", **host), account_of(**account))[right] is Need.ALLOWED
 
 
+@pytest.mark.parametrize("access", ["delegate", "impersonation"])
+def test_of_a_disabled_account_nothing_is_needed(access: Access) -> None:
+    """Where neither calendar nor mail is in use nothing can be missing, and what the service account may still do is more than needed."""
+    off = account_of(calendar=False, send_email=False)
+    asked = needs(host_of(access), off)
+    assert not {Need.NEEDED, Need.WANTED} & {*asked.values()}
+    assert verdict_of(asked[Right.IMPERSONATION], Holds.YES) == "more"
+    assert verdict_of(asked[Right.CALENDAR_WRITE], Holds.YES) == ("more" if access == "delegate" else "ok")
+    assert verdict_of(asked[Right.MAILBOX], Holds.NO) == "ok"
+    assert needs(host_of(access), account_of(calendar=False))[Right.TASKS_WRITE] is not Need.NEEDED
+
+
 def test_the_impersonation_account_itself_needs_only_its_mailbox() -> None:
     """Of the account that acts for others, only that it can be reached is judged."""
     asked = needs(host_of("impersonation"), account_of(is_impersonation_account=True))
@@ -226,6 +238,23 @@ def test_drift_names_what_came_and_went() -> None:
         ("narrowed", "anna", Right.CALENDAR_WRITE),
     ]
     assert drift(after, after) == ()
+
+
+@pytest.mark.req("P6")
+def test_of_a_user_added_since_it_is_said_what_is_lacking() -> None:
+    """A user who was added since the last check is named with what of the needed rights is missing and what could not be seen."""
+    bob = "bob@example.test"
+    before, there = matrix_of(cell(Right.MAILBOX, Holds.YES)), cell(Right.MAILBOX, Holds.YES)
+    lacking = matrix_of(
+        there,
+        cell(Right.MAILBOX, Holds.YES, user=bob),
+        cell(Right.CALENDAR_WRITE, Holds.NO, user=bob),
+        cell(Right.SEND_AS, Holds.UNKNOWN, user=bob),
+        cell(Right.PRIVATE_ITEMS, Holds.NO, user=bob, need=Need.WANTED),
+    )
+    assert [each.after for each in drift(before, lacking)] == ["missing: calendar write; not seen: send as"]
+    whole = matrix_of(there, cell(Right.MAILBOX, Holds.YES, user=bob))
+    assert [each.after for each in drift(before, whole)] == ["has all that is needed"]
 
 
 # ── least privilege ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -174,6 +174,14 @@ def test_a_lost_answer_is_not_taken_for_a_right(sandbox: Sandbox, attempt: Try) 
     assert (items_of(sandbox), sandbox.organisation.sent) == (0, [])
 
 
+def test_a_draft_that_another_check_removed_proves_nothing(sandbox: Sandbox, attempt: Try) -> None:
+    """Where somebody else removed the draft in between, the right is unknown, and the reason says to check again."""
+    sandbox.faults.add({"operation": "SendItem", "fault": {"response_code": "ErrorItemNotFound"}})
+    told, _, _ = attempt(ALICE)
+    assert held(told, ALICE) == (UNKNOWN, UNKNOWN)
+    assert "another check removed the draft; check again" in told[ALICE, Right.SEND_AS].why
+
+
 def test_other_mail_of_that_subject_is_left_alone(sandbox: Sandbox, attempt: Try) -> None:
     """A message in the service account's inbox whose subject only begins like a probe's stays."""
     sandbox.organisation.create_item(SERVICE, "inbox", {"item:Subject": "syncops permission probe: a question"})

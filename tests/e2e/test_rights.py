@@ -5,6 +5,9 @@ The command line checks them over HTTP, as a support engineer does.
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -311,3 +314,103 @@ def test_what_cannot_be_checked_is_said_in_one_line(
     assert said in answer.stderr
     assert answer.stderr.count("\n") == 1
     assert not answer.stdout
+
+
+@pytest.mark.req("P4")
+def test_two_checks_at_once_do_not_spoil_each_other(office: CommandLine, sandbox: Sandbox) -> None:
+    """While another check tries sending through the same host, this one waits; neither takes the other's drafts for leftovers."""
+    granted(sandbox, "delegate")
+    for address in ADDRESSES[:3]:
+        sandbox.organisation.grant_sending(address, SERVICE)
+    enter(office.workspace, sandbox, ADDRESSES[:3], access="delegate")
+    sandbox.faults.add({"operation": "SendItem", "fault": {"delay_seconds": 0.3}})
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "ops_lib.cli", "--workspace", str(office.workspace), "rights", "check", "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    said = [each.communicate(timeout=120)[0] for each in both]
+    for text in said:
+        (host,) = json.loads(text)["hosts"]
+        assert {row["verdict"] for row in host["matrix"] if row["right"] == "send_as"} == {"ok"}
+    assert [each.returncode for each in both] == [0, 0]
+    assert not any(mailbox.items for mailbox in sandbox.organisation.mailboxes)
+
+
+@pytest.mark.req("P6")
+def test_a_scheduled_check_speaks_up_for_what_is_new_only(office: CommandLine, sandbox: Sandbox) -> None:
+    """With --changes the exit code is 1 when a needed right went, or a user who lacks one came, and 0 while what was known to be missing is missing still."""
+    granted(sandbox, "delegate")
+    ann, ben, cat = ADDRESSES[:3]
+    sandbox.organisation.set_permission(ann, "calendar", SERVICE, "Reviewer")
+    enter(office.workspace, sandbox, [ann, ben], access="delegate", send_email=False)
+    office("rights", "check", "--changes", exit_code=1)
+    quiet = office("rights", "check", "--changes")
+    assert "Nothing has changed since" in quiet.stdout
+    assert ann not in quiet.stdout
+    office("rights", "check", exit_code=1)
+
+    sandbox.organisation.set_permission(ben, "tasks", SERVICE, "Reviewer")
+    told = office("rights", "check", "--changes", exit_code=1)
+    words = " ".join(told.stdout.split())
+    assert f"{ben} lost tasks write" in words
+    assert ann not in words
+
+    sandbox.organisation.remove_permission(cat, "tasks", SERVICE)
+    office("user", "add", "--email", cat, "--name", "Cat", "--community", "Maple Court")
+    office("account", "add", "--host", "exchange", "--user", cat, "--all-day-tasks")
+    told = office("rights", "check", "--changes", exit_code=1)
+    assert f"{cat} user added missing: tasks read, tasks write" in " ".join(told.stdout.split())
+    sandbox.organisation.set_permission(cat, "tasks", SERVICE, "Editor")
+    assert "gained" in office("rights", "check", "--changes").stdout
+
+
+@pytest.mark.req("P2")
+def test_an_account_that_was_disabled_is_not_mended(office: CommandLine, sandbox: Sandbox) -> None:
+    """Disabled meanwhile, a user is in no script any more; what the service account still may there is more than needed."""
+    granted(sandbox, "delegate")
+    ann, ben = ADDRESSES[:2]
+    for address in (ann, ben):
+        sandbox.organisation.remove_permission(address, "calendar", SERVICE)
+    enter(office.workspace, sandbox, [ann, ben], access="delegate", send_email=False)
+    office("rights", "check", exit_code=1)
+    assert ann in office("rights", "script", "--host", "exchange").stdout
+    office("account", "disable", ann)
+    (host,) = office("rights", "check", "--json", exit_code=1).json["hosts"]
+    assert by_verdict(host, "red") == {ben: {"calendar_read", "calendar_write"}}
+    assert by_verdict(host, "more") == {ann: {"tasks_read", "tasks_write"}}
+    for which in ((), ("--collect",)):
+        assert ann not in office("rights", "script", "--host", "exchange", *which).stdout
+
+
+@pytest.mark.req("P2")
+def test_with_direct_access_no_service_account_is_spoken_of(office: CommandLine, sandbox: Sandbox) -> None:
+    """Where users sign in themselves, a folder that its own user cannot open is no matter of grants: no script is offered, and none is written."""
+    enter(office.workspace, sandbox, ADDRESSES[:1], access="impersonation", send_email=False)
+    sandbox.organisation.grant_impersonation(SERVICE, {ADDRESSES[0]})
+    _of_another_kind(sandbox, ADDRESSES[0], "calendar")
+    shown = office("rights", "check", exit_code=1)
+    assert "of another kind" in " ".join(shown.stdout.split())
+    assert "rights script" not in shown.stderr
+    written = office("rights", "script", "--host", "exchange")
+    assert "look at it in Outlook" in written.stdout
+    assert "mends 0 of 2 rights" in written.stderr
+
+
+@pytest.mark.req("P1")
+def test_the_set_up_is_scoped_unless_asked_otherwise(office: CommandLine, sandbox: Sandbox) -> None:
+    """The set-up names the host's accounts and a scope; --whole-organisation gives the article's own command, and says what that opens."""
+    enter(office.workspace, sandbox, ADDRESSES[:2], access="impersonation")
+    scoped = office("rights", "script", "--host", "exchange", "--setup").stdout
+    assert "-CustomRecipientWriteScope $Group" in scoped
+    assert all(f"Add-Account '{each}'" in scoped for each in ADDRESSES[:2])
+    whole = office("rights", "script", "--host", "exchange", "--setup", "--whole-organisation").stdout
+    assert "-CustomRecipientWriteScope" not in whole
+    assert "It opens every mailbox" in whole
+    refused = office("rights", "script", "--host", "exchange", "--whole-organisation", exit_code=2)
+    assert "--setup" in refused.stderr
+    strange = office("rights", "script", "--host", "exchange", "--undo", "--enterprise-object-id", "x", exit_code=2)
+    assert "--enterprise-object-id" in strange.stderr

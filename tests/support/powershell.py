@@ -79,7 +79,11 @@ def commands(script: str) -> set[str]:
 
 
 class Shell:
-    """Runs a script against cmdlets. ``files`` is its disk, ``warnings`` what it warned of, ``said`` what it printed."""
+    """Runs a script against cmdlets. ``files`` is its disk, ``warnings`` what it warned of, ``said`` what it printed.
+
+    Exchange's cmdlets live in a module: whether an error of theirs ends anything is asked of the ``session``, not of the script. One
+    that ends nothing is in ``errors``.
+    """
 
     def __init__(
         self, cmdlets: Mapping[str, Cmdlet], files: dict[str, str] | None = None, answers: list[str] | None = None
@@ -88,6 +92,8 @@ class Shell:
         self.files = {} if files is None else files
         self.answers = answers or []
         self.warnings: list[str] = []
+        self.errors: list[str] = []
+        self.session: dict[str, Any] = {"erroractionpreference": "Continue"}
         self.said: list[str] = []
 
     def run(self, script: str) -> None:
@@ -153,7 +159,16 @@ class Shell:
         return []
 
     def _try(self, node: Node) -> list[Any]:
-        body, catches = node.named_children
+        body, *clauses = node.named_children
+        catches = [each for each in clauses if each.type == "catch_clauses"]
+        finals = [each for each in clauses if each.type == "finally_clause"]
+        try:
+            return self._caught(body, catches[0]) if catches else self._statement(body)
+        finally:
+            for clause in finals:
+                self._statement(clause.named_children[-1])
+
+    def _caught(self, body: Node, catches: Node) -> list[Any]:
         try:
             return self._statement(body)
         except CmdletError as error:
@@ -170,13 +185,17 @@ class Shell:
 
     def _set(self, name: str, value: Any) -> None:
         name = name[1:].lower()
-        if name.startswith("script:"):
+        if name.startswith("global:"):
+            self.session[name.removeprefix("global:")] = value
+        elif name.startswith("script:"):
             self.scopes[0][name.removeprefix("script:")] = value
         else:
             self.scopes[-1][name] = value
 
     def _get(self, name: str) -> Any:
         name = name[1:].lower().removeprefix("script:")
+        if name.startswith("global:"):
+            return self.session[name.removeprefix("global:")]
         constants = {"null": None, "true": True, "false": False}
         if name in constants:
             return constants[name]
@@ -330,10 +349,13 @@ class Shell:
         assert not bare, f"{name}: arguments without a name: {bare}"
         try:
             return [Record(each) for each in self.cmdlets[name](named)]
-        except CmdletError:
+        except CmdletError as error:
             if quiet:
                 return []
-            raise
+            if self.session["erroractionpreference"] == "Stop":
+                raise
+            self.errors.append(str(error))
+            return []
 
     def _arguments(self, node: Node) -> tuple[dict[str, Any], list[Any]]:
         named: dict[str, Any] = {}

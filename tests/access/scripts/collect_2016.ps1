@@ -2,14 +2,16 @@
 # Run in the Exchange Management Shell of Exchange 2016 (out of support since October 2025)
 
 $Service = 'svc@example.test'
-$Application = ''
 $File = 'syncops-rights.json'
 $Mailboxes = @(
     'anna@example.test',
     'bob@example.test',
     'o''brien@example.test'
 )
-$ErrorActionPreference = 'Stop'
+# Exchange's cmdlets look at the session's preference, not at a script's own; it is set back at the end.
+$Preference = $global:ErrorActionPreference
+$global:ErrorActionPreference = 'Stop'
+try {
 $Rows = New-Object System.Collections.ArrayList
 
 # One row of the file. What a cmdlet refuses, and that it returned nothing, are rows too.
@@ -55,3 +57,4 @@ foreach ($mailbox in $Mailboxes) {
 }
 ConvertTo-Json -InputObject @($Rows) -Depth 3 | Out-File -FilePath $File -Encoding utf8
 Write-Output ('Written: ' + $File)
+} finally { $global:ErrorActionPreference = $Preference }

@@ -9,7 +9,10 @@ $Mailboxes = @(
     'bob@example.test',
     'o''brien@example.test'
 )
-$ErrorActionPreference = 'Stop'
+# Exchange's cmdlets look at the session's preference, not at a script's own; it is set back at the end.
+$Preference = $global:ErrorActionPreference
+$global:ErrorActionPreference = 'Stop'
+try {
 $Rows = New-Object System.Collections.ArrayList
 
 # One row of the file. What a cmdlet refuses, and that it returned nothing, are rows too.
@@ -48,10 +51,9 @@ foreach ($mailbox in $Mailboxes) {
     Add-Row 'Get-MailboxFolderPermission' $mailbox 'Tasks' { Get-FolderRow $mailbox 'Tasks' }
     Add-Row 'Get-RecipientPermission' $mailbox '' { Get-RecipientPermission -Identity $mailbox -Trustee $Service | ForEach-Object {
         @{ Identity = [string]$_.Identity; Trustee = [string]$_.Trustee; AccessControlType = [string]$_.AccessControlType; AccessRights = ($_.AccessRights -join ', ') } } }
-    if ($Application -ne '') {
-        Add-Row 'Test-ServicePrincipalAuthorization' $mailbox '' { Test-ServicePrincipalAuthorization -Identity $Application -Resource $mailbox | ForEach-Object {
-            @{ RoleName = [string]$_.RoleName; AllowedResourceScope = [string]$_.AllowedResourceScope; ScopeType = [string]$_.ScopeType; InScope = [string]$_.InScope } } }
-    }
+    Add-Row 'Test-ServicePrincipalAuthorization' $mailbox '' { Test-ServicePrincipalAuthorization -Identity $Application -Resource $mailbox | ForEach-Object {
+        @{ RoleName = [string]$_.RoleName; AllowedResourceScope = [string]$_.AllowedResourceScope; ScopeType = [string]$_.ScopeType; InScope = [string]$_.InScope } } }
 }
 ConvertTo-Json -InputObject @($Rows) -Depth 3 | Out-File -FilePath $File -Encoding utf8
 Write-Output ('Written: ' + $File)
+} finally { $global:ErrorActionPreference = $Preference }

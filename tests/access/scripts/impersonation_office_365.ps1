@@ -1,4 +1,4 @@
-# Main Street: lets the service account act for its accounts
+# Main Street: lets the application act for its accounts
 # Run in PowerShell 7 or Windows PowerShell, after: Connect-ExchangeOnline
 
 $Service = 'svc@example.test'
@@ -6,7 +6,10 @@ $Group = 'syncops Main Street accounts'
 $Assignment = 'syncops Main Street impersonation'
 # What was there before each change is kept in this file; the undo script reads it.
 $UndoFile = 'syncops-undo-Main-Street.csv'
-$ErrorActionPreference = 'Stop'
+# Exchange's cmdlets look at the session's preference, not at a script's own; it is set back at the end.
+$Preference = $global:ErrorActionPreference
+$global:ErrorActionPreference = 'Stop'
+try {
 
 $script:Failed = 0
 
@@ -66,3 +69,4 @@ Step { Add-Account 'anna@example.test' }
 Step { Add-Account 'bob@example.test' }
 Step { Add-Account 'o''brien@example.test' }
 if ($script:Failed -gt 0) { Write-Warning ([string]$script:Failed + ' steps failed; the others are done. Run it again when mended.') }
+} finally { $global:ErrorActionPreference = $Preference }

@@ -2,11 +2,12 @@
 # Run in the Exchange Management Shell of Exchange 2013 (out of support since April 2023)
 
 $Service = 'svc@example.test'
-$Group = 'syncops Main Street accounts'
-$Assignment = 'syncops Main Street impersonation'
 # What was there before each change is kept in this file; the undo script reads it.
 $UndoFile = 'syncops-undo-Main-Street.csv'
-$ErrorActionPreference = 'Stop'
+# Exchange's cmdlets look at the session's preference, not at a script's own; it is set back at the end.
+$Preference = $global:ErrorActionPreference
+$global:ErrorActionPreference = 'Stop'
+try {
 
 $script:Failed = 0
 
@@ -86,3 +87,4 @@ Step { Grant-Folder 'o''brien@example.test' 'Tasks' }
 # o'brien@example.test: mail cannot be sent as this user
 Step { Grant-SendAs 'o''brien@example.test' }
 if ($script:Failed -gt 0) { Write-Warning ([string]$script:Failed + ' steps failed; the others are done. Run it again when mended.') }
+} finally { $global:ErrorActionPreference = $Preference }

@@ -2,11 +2,12 @@
 # Run in PowerShell 7 or Windows PowerShell, after: Connect-ExchangeOnline
 
 $Service = 'svc@example.test'
-$Group = 'syncops Main Street accounts'
-$Assignment = 'syncops Main Street impersonation'
 # What was there before each change is kept in this file; the undo script reads it.
 $UndoFile = 'syncops-undo-Main-Street.csv'
-$ErrorActionPreference = 'Stop'
+# Exchange's cmdlets look at the session's preference, not at a script's own; it is set back at the end.
+$Preference = $global:ErrorActionPreference
+$global:ErrorActionPreference = 'Stop'
+try {
 
 # The default folder by its type: its name depends on the mailbox's language.
 function Find-Folder([string]$Mailbox, [string]$Type) {
@@ -80,3 +81,5 @@ if ($failed -gt 0) {
 } else {
     Move-Item -Path $UndoFile -Destination ($UndoFile + '.done') -Force
 }
+
+} finally { $global:ErrorActionPreference = $Preference }
