@@ -1,14 +1,12 @@
-"""`syncops community | user | activity-type | individual | template`: the CRM's master data."""
+"""`syncops community | user | activity-type | individual`: the CRM's master data."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ops_lib.cli import JsonOption, open_workspace, print_json, print_table, say, yes_no
-from ops_lib.errors import InputError
 
 
 def _group(help_text: str) -> typer.Typer:
@@ -19,7 +17,6 @@ community = _group("The sites of the customer.")
 user = _group("The CRM's users.")
 activity_type = _group("The types of activities: what goes to Outlook is chosen by type.")
 individual = _group("The prospects and residents that activities are for.")
-template = _group("What pre-fills an email.")
 
 ZoneOption = Annotated[
     str, typer.Option("--time-zone", metavar="ZONE", help="An IANA name, such as America/New_York.", show_default=False)
@@ -190,44 +187,6 @@ def list_individuals(as_json: JsonOption = False) -> None:
         for each in found
     ]
     _show(rows, as_json, empty="no individuals yet: syncops individual add NAME")
-
-
-# ── templates ────────────────────────────────────────────────────────────────────────────────────────────────────────
-@template.command("add")
-def add_template(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
-    subject: Annotated[str, typer.Option()],
-    body: Annotated[str, typer.Option(help="The text itself.", show_default=False)] = "",
-    body_file: Annotated[Path | None, typer.Option(help="Or a file that holds it.", show_default=False)] = None,
-) -> None:
-    """Add an email template."""
-    from ops_lib.crm.directory import Directory
-
-    if bool(body) == (body_file is not None):
-        raise InputError("a template has one body", fix="give either --body or --body-file.")
-    if body_file is not None:
-        try:
-            body = body_file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-            raise InputError(f"the body cannot be read ({reason})", subject=str(body_file)) from None
-    with open_workspace() as workspace, workspace.database.begin() as connection:
-        directory = Directory(connection)
-        before = len(directory.templates())
-        added = directory.add_template(name, subject=subject, body=body)
-        is_new = len(directory.templates()) > before
-    typer.echo(_added("template", added.name, is_new))
-
-
-@template.command("list")
-def list_templates(as_json: JsonOption = False) -> None:
-    """List the email templates."""
-    from ops_lib.crm.directory import Directory
-
-    with open_workspace() as workspace, workspace.database.read() as connection:
-        found = Directory(connection).templates()
-    rows = [{"id": each.template_id, "name": each.name, "subject": each.subject, "body": each.body} for each in found]
-    _show(rows, as_json, empty="no templates yet: syncops template add NAME --subject S --body B")
 
 
 # ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -38,7 +38,7 @@ def test_master_data_is_added_and_listed(run: CommandLine, tmp_path: Path) -> No
         {"id": "1", "name": "Ruth Example", "kind": "resident", "email": "", "community": "Maple Court"}
     ]
     assert run("template", "list", "--json").json == [
-        {"id": "1", "name": "Hello", "subject": "Hello", "body": "How are you?\n"}
+        {"id": "1", "name": "Hello", "subject": "Hello", "body": "How are you?\n", "html": False}
     ]
 
 
