@@ -49,6 +49,7 @@ COMMANDS = (
     Command("diagnose", "diagnose:diagnose", "Why an account is not in step: cause, evidence, who must act."),
     Command("retry", "retry:retry", "Try again what failed or was set aside."),
     Command("check", "sync:check", "The sync's invariants over the ledger and both sides, read-only."),
+    Command("capture", "capture:capture", "A diagnosis with its traffic as one scrubbed file."),
     Command("explain", "sync:explain", "Why is this activity not on my calendar?"),
     Command("activity", "activity:app", "The CRM's calendar."),
     Command("individual", "master_data:individual", "The prospects and residents that activities are for."),

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -134,10 +135,10 @@ def load_crm(workspace: Workspace, population: people.Population) -> None:
             crm.create(users[activity.user], content, origin=Origin.CRM, key=f"population:{activity.activity_id}")
 
 
-def for_notebook() -> tuple[Workspace, str]:
+def for_notebook(tell: Callable[[Demo], str] | None = None) -> tuple[Workspace, str]:
     """The workspace behind ``workspace = "demo"``: three cycles, then a right that was taken away and edits that no cycle has seen yet.
 
-    Also the email of the user whose week is worth drawing. Sandbox and folder are gone with the process.
+    ``tell`` is what happens at the customer instead. Also the email of the user worth looking at. Sandbox and folder are gone with the process.
     """
     from ops_lib.runbook import story
 
@@ -145,7 +146,7 @@ def for_notebook() -> tuple[Workspace, str]:
     demo = make(folder)
     atexit.register(_end, demo, folder.parent)
     _remove_when_we_end(folder.parent)
-    return demo.workspace, story.monday_morning(demo)
+    return demo.workspace, (tell or story.monday_morning)(demo)
 
 
 # ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────────────

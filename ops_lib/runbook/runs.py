@@ -90,7 +90,7 @@ def one(folder: Path, run: str) -> RunRecord:
 
 def write(folder: Path, record: RunRecord) -> None:
     """Add a record to the index, whole, however many processes do so."""
-    with _held(folder / _INDEX_LOCK, wait=True), _private(folder / INDEX).open("a", encoding="utf-8") as index:
+    with hold(folder / _INDEX_LOCK, wait=True), _private(folder / INDEX).open("a", encoding="utf-8") as index:
         index.write(json.dumps(asdict(record)) + "\n")
 
 
@@ -110,9 +110,17 @@ def settle(folder: Path) -> list[RunRecord]:
 @contextmanager
 def held(own: Path) -> Iterator[None]:
     """Show that a run lives, for as long as this process does."""
-    with _held(own / _HELD):
+    with hold(own / _HELD):
         yield
     (own / _HELD).unlink(missing_ok=True)
+
+
+@contextmanager
+def hold(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold a file until this process lets go of it or ends. **Raises** `BlockingIOError` while another one does, unless it is to be waited for."""
+    with _private(path).open("r+b") as file:
+        _lock(file, wait=wait)
+        yield
 
 
 @contextmanager
@@ -120,7 +128,7 @@ def only_one(folder: Path, stem: str) -> Iterator[None]:
     """Keep others from running the same runbook here; the system lets go of it when the process dies. **Raises** `WorkspaceError`."""
     with ExitStack() as holding:
         try:
-            holding.enter_context(_held(folder / f".{stem}.lock"))
+            holding.enter_context(hold(folder / f".{stem}.lock"))
         except BlockingIOError:
             running = [each.run for each in records(folder) if each.runbook == stem and each.outcome == RUNNING]
             raise WorkspaceError(
@@ -200,14 +208,6 @@ def _as_it_stands(folder: Path, record: RunRecord) -> RunRecord:
     executed = own / f"{record.runbook}.ipynb"
     notebook = str(executed.relative_to(folder)) if executed.exists() else ""
     return replace(record, outcome="failed", message=WITHOUT_A_WORD, notebook=notebook)
-
-
-@contextmanager
-def _held(path: Path, *, wait: bool = False) -> Iterator[None]:
-    """Hold a file. **Raises** `BlockingIOError` while another process does, unless it is to be waited for."""
-    with _private(path).open("r+b") as file:
-        _lock(file, wait=wait)
-        yield
 
 
 def _private(path: Path) -> Path:
