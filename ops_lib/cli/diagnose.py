@@ -34,6 +34,14 @@ def diagnose(
             metavar="FILE", help="Judge facts that were saved earlier; nothing is looked at.", show_default=False
         ),
     ] = None,
+    cassette: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Judge what syncops capture has written, from its traffic; offline.",
+            show_default=False,
+        ),
+    ] = None,
     save: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the facts into a new file.", show_default=False)
     ] = None,
@@ -46,15 +54,22 @@ def diagnose(
     """
     from ops_lib.diagnosis.checks import judge
 
+    if cassette is not None and (account is not None or facts is not None or host is not None):
+        raise InputError("a cassette says itself whose it is", subject="--cassette", fix="leave the others out.")
     if facts is not None and (account is not None or save is not None):
         raise InputError(
             "saved facts say themselves whose they are", subject="--facts", fix="leave ACCOUNT and --save out."
         )
-    if facts is None and account is None:
+    if facts is None and account is None and cassette is None:
         raise InputError("no account was named", fix="syncops diagnose ACCOUNT; syncops account list shows them.")
     if save is not None and save.exists():
         raise InputError("this file exists already", subject=str(save), fix="name a new one.")
-    seen = _read(facts) if facts is not None else _collected(str(account), host, seconds)
+    if cassette is not None:
+        from ops_lib.diagnosis.replaying import facts_of
+
+        seen = facts_of(cassette)
+    else:
+        seen = _read(facts) if facts is not None else _collected(str(account), host, seconds)
     if save is not None:
         _write(save, seen)
     findings = judge(seen)

@@ -32,6 +32,8 @@ VERSION = 1
 LARGEST_FILE = 64_000_000
 
 _SHORTEST_ORIGINAL = 4
+_OURS = frozenset({"example", "secret", "replaced", "syncops"})
+"""Parts of stand-ins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,7 @@ def _telling(originals: set[str]) -> set[str]:
         and each not in soap.ENUMERATIONS
         and each.casefold() not in soap.DISTINGUISHED
         and not own_words.is_own(each)
+        and each.casefold() not in _OURS
         and not each.startswith(("http://schemas.", "urn:"))
     }
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import available_timezones
+
+from tzlocal.windows_tz import win_tz
 
 from ops_lib.mailbox.traffic import documents, own_words, web
 from ops_lib.mailbox.traffic.standins import ADDRESS, GUID, HOST, IP, StandIns, is_address_of_web, listed
@@ -17,6 +20,7 @@ _SECRETS = listed("access_token refresh_token password secret")
 _PATHS = listed("ca_bundle")
 _IDS = listed("account_id host_id user_id type_ids community_id inbound_type_id run activity_id")
 _KEPT_NAMES = {"syncops"}
+_VERSION = re.compile(r"(?:syncops )?[\d.]{1,20}|TLSv[\d.]{1,4}|SE|Office 365")
 _KEY = re.compile(r"(activity|item):(.+)", re.DOTALL)
 _NUMBER_TEXT = re.compile(r"\d{1,12}")
 _DISTINGUISHED_NAME = re.compile(r"(?:[A-Za-z0-9.]{1,20}=[^,]*(?:,|$))+")
@@ -53,6 +57,10 @@ def _string(value: str, key: str, stand_ins: StandIns) -> str:
         return REPLACED_PATH
     if key in _OPAQUE:
         return stand_ins.opaque(text, "sync state" if key.endswith("_state") else "id")
+    if key in ("time_zone", "windows_zone") and (text in available_timezones() or text in win_tz):
+        return text
+    if key in ("version", "server_version", "ver", "collector") and _VERSION.fullmatch(text):
+        return text
     if key in _IDS and _NUMBER_TEXT.fullmatch(text):
         return text
     if _is_moment(text):

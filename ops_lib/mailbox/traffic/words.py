@@ -20,9 +20,11 @@ _CODE = re.compile(
 )
 _STATUS = re.compile(r"[1-5]\d\d")
 _URL = re.compile(r"https?://[^\s\"'<>)]+", re.IGNORECASE)
-_PIECES = re.compile(r"[^\W\d_](?:[\w'’-]*[^\W_])?|\d+|[ \t\n\r.,;:!?()\"'/=<>-]+|.", re.DOTALL)
+_MOMENT = re.compile(r"\b20\d\d-[01]\d-[0-3]\d(?:[T ][0-2]\d:[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?Z?)?\b")
+_PIECES = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+|[ \t\n\r.,;:!?()\"'/=<>_-]+|.", re.DOTALL)
+_DOTTED = frozenset({"ews.accessasuser.all", "ews.accessasapp", "exchange.asmx", "mail.send", "calendars.readwrite"})
 _TOKEN = re.compile(
-    f"(?P<url>{_URL.pattern})|(?P<address>{ADDRESS.pattern})|(?P<guid>{GUID.pattern})|(?P<ip>{IP.pattern})|(?P<host>{HOST.pattern})",
+    f"(?P<moment>{_MOMENT.pattern})|(?P<url>{_URL.pattern})|(?P<address>{ADDRESS.pattern})|(?P<guid>{GUID.pattern})|(?P<ip>{IP.pattern})|(?P<host>{HOST.pattern})",
     re.IGNORECASE,
 )
 
@@ -39,7 +41,7 @@ def plain(text: str, stand_ins: StandIns, known: frozenset[str] = frozenset()) -
         kind, value = token.lastgroup or "", token.group(0)
         if kind == "url":
             shown.append(url(value, stand_ins))
-        elif kind == "host" and _CODE.fullmatch(value):
+        elif kind == "moment" or (kind == "host" and _CODE.fullmatch(value)):
             shown.append(value)
         else:
             shown.append(getattr(stand_ins, "host" if kind == "ip" else kind)(value))
@@ -61,7 +63,8 @@ def _words(text: str, stand_ins: StandIns, known: frozenset[str], *, is_start: b
             shown.append(piece if piece.isascii() else "…")
         elif piece.isdigit():
             beside = [each for each in pieces[max(0, number - 2) : number + 3] if each.isdigit()]
-            shown.append(piece if _STATUS.fullmatch(piece) and len(beside) == 1 else "…")
+            is_kept = len(piece) <= 4 if known else _STATUS.fullmatch(piece) is not None
+            shown.append(piece if is_kept and len(beside) == 1 else "…")
         elif (is_known(piece) or piece.lower() in known) and (
             piece[0].islower() or piece.lower() not in _CAPITALISED_NAMES or (is_start and number == 0)
         ):
