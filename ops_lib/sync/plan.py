@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
-from ops_lib.model import Activity, AllDay, Change, Item, ItemType, Kind, Link, LinkState, Origin
-from ops_lib.sync.mapping import differing, entry_of_activity, entry_of_item, overlaps, shared_fields
+from ops_lib.model import Activity, Change, Item, ItemType, Kind, Link, LinkState, Origin
+from ops_lib.sync.mapping import differing, entry_of_activity, entry_of_item, instants, overlaps, shared_fields
 from ops_lib.sync.matching import Agreement, ExchangeNews, match_items
 from ops_lib.sync.pair import Pair, holds_more_than_ours, link_key
 from ops_lib.sync.scope import SyncPolicy, is_current, is_gone, kind_of, why_not
@@ -85,7 +86,7 @@ def _has_news(link: Link, exchange: ExchangeNews) -> bool:
         link.item_id in exchange.gone
         or link.item_id in exchange.unread
         or link.item_id in exchange.masters
-        or (link.original_start is not None and link.uid in exchange.whole_series)
+        or link.uid in exchange.whole_series
     )
 
 
@@ -220,8 +221,10 @@ def _named(item: Item, activities: Mapping[str, Activity], exchange: ExchangeNew
     if known is not None and known in activities:
         return activities[known]
     named = named_by(item.stamp, crm_id)
-    activity = activities.get(named.activity_id) if named is not None else None
-    return activity if activity is not None and named is not None and named.is_of(activity) else None
+    if named is None:
+        return None
+    activity = activities.get(named.activity_id)
+    return activity if activity is not None and named.is_of(activity) else None
 
 
 def _returned(item: Item, activity: Activity, policy: SyncPolicy, exchange: ExchangeNews) -> Change | None:
@@ -327,16 +330,10 @@ def _new_activity(
 
 # ── order and words ──────────────────────────────────────────────────────────────────────────────────────────────────
 _RANK = {
-    "link": 0,
-    "restore": 1,
-    "create": 2,
-    "reschedule": 3,
-    "update": 4,
-    "rest": 5,
-    "skip": 6,
-    "cancel": 7,
-    "delete": 8,
-    "end": 9,
+    action: rank
+    for rank, action in enumerate(
+        ("link", "restore", "create", "reschedule", "update", "rest", "skip", "cancel", "delete", "end")
+    )
 }
 
 
@@ -346,13 +343,11 @@ def _order(change: Change) -> tuple[int, str, str, datetime, str]:
     What goes to one side in one kind of request stands together, so that it goes in few of them; earlier entries come before later ones.
     """
     entry = change.after or change.before
-    when = entry.when if entry is not None else None
-    start = when.start if when is not None and not isinstance(when, AllDay) else None
-    if isinstance(when, AllDay):
-        start = datetime(when.start.year, when.start.month, when.start.day, tzinfo=UTC)
-    return _RANK[change.action], change.side, change.kind, start or _EARLIEST, change.key
+    start = instants(entry.when, _ANYWHERE).start if entry is not None else _EARLIEST
+    return _RANK[change.action], change.side, change.kind, start, change.key
 
 
+_ANYWHERE = ZoneInfo("UTC")
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 

@@ -21,6 +21,7 @@ def test_of_what_there_is_no_news_nothing_is_planned() -> None:
     others = [link(1), link(2, "2", "I2", state=LinkState.RESTING), link(3, "3", "I3", uid="S", original_start=NOW)]
     assert decide(*others) == []
     assert decide(*others, gone=frozenset({"I9"}), whole_series=frozenset({"U1", "U9"})) == []
+    assert told(decide(*others, link(4, "4", "I4"), gone=frozenset({"I4"}))) == [("cancel", "crm", "activity:4")]
 
 
 def test_an_item_that_cannot_be_read_now_is_skipped() -> None:
@@ -60,6 +61,16 @@ def test_what_was_replaced_is_removed() -> None:
     assert told(decide(replaced, gone=frozenset({"I1"}))) == [("end", "exchange", "activity:1")]
     both = decide(replaced, link(2, "2", "I2", uid="U2"), gone=frozenset({"I1", "I2"}))
     assert told(both) == [("cancel", "crm", "activity:2"), ("end", "exchange", "activity:1")]
+    moved = decide(replaced, item("I2"), gone=frozenset({"I1"}), complete=frozenset({Kind.EVENT}))
+    assert [(change.action, change.item and change.item.item_id) for change in moved] == [("delete", "I2")]
+
+
+def test_an_activity_whose_event_is_being_replaced_gets_another() -> None:
+    """A link that waits for its item's removal is no link of the activity any more."""
+    assert told(decide(activity(version=2), link(state=LinkState.REPLACED))) == [
+        ("create", "exchange", "activity:1"),
+        ("delete", "exchange", "activity:1"),
+    ]
 
 
 # ── reschedules in the CRM ───────────────────────────────────────────────────────────────────────────────────────────
@@ -75,12 +86,22 @@ def rescheduled() -> tuple[Activity, Activity]:
         ({}, item(), {"reschedule": "update"}),
         ({"origin": Origin.EXCHANGE}, item(), {}),
         ({"origin": Origin.EXCHANGE, "original_start": TEN.start}, item(original_start=TEN.start), {}),
+        ({"original_start": TEN.start}, item(original_start=TEN.start), {}),
         ({"agreed": entry(attendees=("Bob",))}, None, {}),
         ({}, item(is_meeting=True), {}),
         ({}, item(extras=("attachments",)), {}),
         ({}, item(subject="Edited in Outlook"), {}),
     ],
-    ids=["by rule", "the user's own", "an occurrence", "with attendees", "a meeting", "with attachments", "edited"],
+    ids=[
+        "by rule",
+        "the user's own",
+        "an occurrence",
+        "made a series",
+        "with attendees",
+        "a meeting",
+        "with attachments",
+        "edited",
+    ],
 )
 def test_what_is_moved_in_place(of_link: dict[str, Any], now: Item | None, rules: dict[str, Any]) -> None:
     """A reschedule in the CRM moves the event where it may not be made anew: each reason by itself."""
@@ -102,6 +123,35 @@ def test_what_is_made_anew(now: Item | None) -> None:
     changes = decide(*rescheduled(), link(), *([now] if now is not None else []))
     assert told(changes) == [("create", "exchange", "activity:2"), ("delete", "exchange", "activity:1")]
     assert [change.reason for change in changes] == ["rescheduled in the CRM: the new one", "rescheduled in the CRM"]
+
+
+@pytest.mark.req("C6")
+def test_a_reschedule_of_an_event_without_a_time() -> None:
+    """The new event is made, and the old one, of which Exchange gives no time, is left for later with the reason."""
+    changes = decide(*rescheduled(), link(), item(when=None))
+    assert [(change.action, change.key, change.reason) for change in changes] == [
+        ("create", "activity:2", "rescheduled in the CRM: the new one"),
+        ("skip", "activity:1", "Exchange gives no time for it"),
+    ]
+
+
+@pytest.mark.req("C6", "Y5")
+def test_a_reschedule_whose_new_event_is_found() -> None:
+    """It belongs to the new activity, by its stamp; the old one's event is not moved besides, but removed."""
+    old, new = rescheduled()
+    found = item("I2", uid="U2", when=NOON, stamp=stamp(new))
+    assert told(decide(old, new, link(), item(), found, rules=policy(reschedule="update"))) == [
+        ("link", "exchange", "activity:2"),
+        ("delete", "exchange", "activity:1"),
+    ]
+
+
+@pytest.mark.req("C6")
+def test_a_reschedule_of_which_only_the_new_activity_is_news() -> None:
+    """Its event is moved though nothing is said of the activity that it was."""
+    _, new = rescheduled()
+    (change,) = decide(new, link(), rules=policy(reschedule="update"))
+    assert (change.action, change.activity) == ("update", new)
 
 
 @pytest.mark.req("C6")
@@ -129,6 +179,27 @@ def test_over_several_reschedules_the_last_one_stands() -> None:
     assert [(change.action, change.reason) for change in changes] == [("delete", "deleted in the CRM")]
 
 
+@pytest.mark.req("C6", "Y5")
+def test_of_several_that_stand_the_first_one_takes_over() -> None:
+    """One that was restored after its own reschedule stands for what it replaced; that which replaced it has an event of its own."""
+    old, restored = activity(is_deleted=True), activity("2", when=NOON, rescheduled_from="1")
+    other = activity("3", when=FAR, rescheduled_from="2")
+    changes = decide(old, restored, other, link(), rules=policy(reschedule="update"))
+    assert [(change.action, change.activity and change.activity.activity_id) for change in changes] == [
+        ("create", "3"),
+        ("update", "2"),
+    ]
+
+
+@pytest.mark.req("Y5")
+def test_reschedules_in_a_circle() -> None:
+    """Ids that were given again after a restored database may name each other; nobody follows them for ever."""
+    circle = [activity(str(n), rescheduled_from=str((n + 1) % 3), is_deleted=True) for n in range(3)]
+    assert [(change.action, change.reason) for change in decide(*circle, link())] == [("delete", "deleted in the CRM")]
+    standing = [replace(each, is_deleted=False, origin=Origin.EXCHANGE) for each in circle]
+    assert len(decide(*standing, formerly_linked=frozenset({"0"}))) == 3
+
+
 # ── items without a link ─────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("more", [{"is_cancelled": True}, {"item_type": ItemType.MASTER}, {"when": FAR}])
 def test_what_is_no_entry_of_the_crm(more: dict[str, Any]) -> None:
@@ -142,7 +213,8 @@ def test_a_new_event_and_one_without_times() -> None:
     (change,) = decide(item())
     assert (change.action, change.side, change.kind, change.reason) == ("create", "crm", Kind.EVENT, "new in Outlook")
     (change,) = decide(item(when=None, oddities=("Start is no time: soon",)))
-    assert (change.action, change.reason) == ("skip", "Exchange gives no time for it (Start is no time: soon)")
+    assert told([change]) == [("skip", "crm", "item:I1")]
+    assert change.reason == "Exchange gives no time for it (Start is no time: soon)"
     assert decide(item(when=None))[0].reason == "Exchange gives no time for it"
 
 
@@ -168,6 +240,68 @@ def test_whom_a_stamp_names() -> None:
     assert ("create", "crm", "item:I1") in told(copied)
 
 
+@pytest.mark.req("Y5", "Y6")
+def test_whom_the_stamp_of_a_rescheduled_activity_names() -> None:
+    """What stands for it now, if that has no event yet; a copy of an event that is still there is the user's, and so is a second one."""
+    old, new = rescheduled()
+    stray = item("I2", uid="U2", stamp=stamp(old))
+    assert told(decide(old, new, stray)) == [("link", "exchange", "activity:2")]
+    rules = policy(reschedule="update")
+    assert told(decide(old, new, link(), item(), stray, rules=rules)) == [
+        ("create", "crm", "item:I2"),
+        ("update", "exchange", "activity:1"),
+    ]
+    its_own = link(2, "2", "I9", uid="U9", agreed=entry(when=NOON), crm_version=new.version)
+    assert told(decide(old, new, its_own, stray)) == [("create", "crm", "item:I2")]
+    restored = replace(old, is_deleted=False)
+    assert ("link", "exchange", "activity:1") in told(decide(restored, new, stray))
+
+
+@pytest.mark.req("Y5")
+def test_an_item_of_which_an_activity_was_made_before() -> None:
+    """Its key names the activity, whatever its stamp says; one that is not there any more names nobody."""
+    made = activity("5", origin=Origin.EXCHANGE)
+    assert told(decide(made, item(), known={"I1": "5"})) == [("link", "exchange", "activity:5")]
+    assert told(decide(made, activity(), item(stamp=stamp(activity())), known={"I1": "5"}))[0][2] == "activity:5"
+    assert told(decide(item(), known={"I1": "5"})) == [("create", "crm", "item:I1")]
+    assert told(decide(item(stamp=stamp(activity("7"))))) == [("create", "crm", "item:I1")]
+
+
+@pytest.mark.req("O3", "Y5")
+@pytest.mark.parametrize("how", [{"is_deleted": True}, {"status": ActivityStatus.CANCELLED}])
+@pytest.mark.parametrize("origin", list(Origin))
+def test_an_item_that_is_back(how: dict[str, Any], origin: Origin) -> None:
+    """Its activity stands again as the item is now, once; while it cannot be read, or has no time that is shown, nothing is done."""
+    was = activity(origin=origin, **how)
+    back = item(subject="Back", stamp=stamp(was))
+    again = item("I2", uid="U2", stamp=stamp(was))
+    (change,) = decide(was, back)
+    assert (*told([change])[0], change.kind) == ("restore", "crm", "activity:1", Kind.EVENT)
+    assert change.after is not None
+    assert (change.after.description, change.after.is_complete) == ("Back", False)
+    assert told(decide(was, back, again)) == [("restore", "crm", "activity:1"), ("create", "crm", "item:I2")]
+    (waits,) = decide(was, back, unread={"I1": "no"})
+    assert (*told([waits])[0], waits.reason) == ("skip", "crm", "item:I1", "not readable now: no")
+    assert decide(was, replace(back, when=None)) == []
+    assert decide(was, replace(back, when=Timed(NOW - timedelta(days=99), NOW - timedelta(days=98)))) == []
+    taken = link(2, "9", "I9", uid="U9")
+    assert told(decide(was, back, taken)) == [("restore", "crm", "activity:1")]
+
+
+@pytest.mark.req("O3", "C4")
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_a_task_that_is_back(is_complete: bool) -> None:
+    """A task that was ticked off comes back as done; an event of a completed visit comes back as one to come."""
+    day = AllDay(NOW.date(), NOW.date() + timedelta(days=1))
+    was = activity(when=day, is_deleted=True)
+    (task,) = decide(was, item(kind=Kind.TASK, when=day, stamp=stamp(was), is_complete=is_complete))
+    assert (task.action, task.kind, task.after and task.after.is_complete) == ("restore", Kind.TASK, is_complete)
+    done = activity(is_deleted=True, status=ActivityStatus.COMPLETED)
+    (event,) = decide(done, item(stamp=stamp(done), is_complete=is_complete))
+    assert event.after is not None
+    assert not event.after.is_complete
+
+
 @pytest.mark.req("Y2")
 def test_a_create_that_came_late_is_taken_back() -> None:
     """An abandoned create's item is removed when its activity has another item, or none any more; else it is the activity's."""
@@ -177,8 +311,11 @@ def test_a_create_that_came_late_is_taken_back() -> None:
     assert ("delete", "exchange", "item:I2") in told(decide(named, link(), late, intents=lost))
     assert told(decide(replace(named, is_deleted=True), late, intents=lost)) == [("delete", "exchange", "item:I2")]
     assert told(decide(named, late, intents=lost)) == [("link", "exchange", "activity:1")]
-    other = abandoned(named, 2)
-    assert ("create", "crm", "item:I2") in told(decide(named, link(), late, intents=(other,)))
+    for other in (abandoned(named, 2), replace(abandoned(named), state="done")):
+        assert ("create", "crm", "item:I2") in told(decide(named, link(), late, intents=(other,)))
+    assert told(decide(late, intents=lost)) == [
+        ("create", "crm", "item:I2")
+    ]  # its activity is nobody's of this account
 
 
 @pytest.mark.req("Y3", "Y5")
@@ -226,6 +363,10 @@ def test_an_activity_of_outlook_stands_again_only_where_it_stood() -> None:
     assert decide(came) == []
     (change,) = decide(came, formerly_linked=frozenset({"1"}))
     assert (change.action, change.side, change.reason) == ("create", "exchange", "it stands again in the CRM")
+    moved = replace(came, activity_id="2", rescheduled_from="1")
+    again = decide(replace(came, is_deleted=True), moved, formerly_linked=frozenset({"1"}))
+    assert told(again) == [("create", "exchange", "activity:2")]
+    assert decide(moved, formerly_linked=frozenset({"1"})) == []
 
 
 # ── order and the brake ──────────────────────────────────────────────────────────────────────────────────────────────
