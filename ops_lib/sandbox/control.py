@@ -188,6 +188,15 @@ def routes(sandbox: Controlled) -> list[Route]:
     async def cut_streams(_: Request) -> Response:
         return JSONResponse({"cut": sandbox.streams.cut()})
 
+    async def administration(_: Request) -> Response:
+        return JSONResponse(sandbox.organisation.administration.document())
+
+    async def set_administration(request: Request) -> Response:
+        document = await _document(request)
+        with sandbox.organisation.lock:
+            sandbox.organisation.administration.change(document)
+        return await administration(request)
+
     def may_act(client_id: str) -> None:
         sandbox.organisation.grant_impersonation(client_id, None)
 
@@ -211,6 +220,8 @@ def routes(sandbox: Controlled) -> list[Route]:
         ("/autodiscover", "POST", set_autodiscover),
         ("/streams", "GET", streams),
         ("/streams", "DELETE", cut_streams),
+        ("/administration", "GET", administration),
+        ("/administration", "POST", set_administration),
         ("/reset", "POST", reset),
         *entra_routes(EntraControl(sandbox.directory, sandbox.attempts, may_act), _document),
     ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ops_lib.sandbox import error_answers, requests_log
+from ops_lib.sandbox.administration import POLICY_HEADER
 from ops_lib.sandbox.affinity import Affinity
 from ops_lib.sandbox.answers import PAGES, XML, Answer, ClientGone, Receive, Scope, Send, page, read_body
 from ops_lib.sandbox.ews.envelope import Reply, SoapRequest
@@ -153,6 +154,12 @@ class EwsEndpoint:
             await self._plain(answer, requests_log.UNREADABLE, caller.address, fault_reply(problem))
             return
         asked = _Asked(request.operation, (request.mailbox or caller.address).lower(), _parts(request))
+        administration = self._behind.organisation.administration
+        closed = administration.closes_ews(asked.mailbox, caller.address, headers.get("user-agent", ""))
+        if closed:
+            self._log.arrived(asked.operation, asked.mailbox, size)
+            await self._plain(answer, asked.operation, asked.mailbox, Reply(403, {POLICY_HEADER: closed}, b""))
+            return
         request.server = self._affinity.server_of(headers, asked.mailbox)
         fault = self._faults.decide(asked.operation, asked.mailbox)
         self._log.arrived(asked.operation, asked.mailbox, size, faulted=fault is not None)

@@ -17,6 +17,7 @@ from typing import Any
 from ops_lib.errors import InputError, NotThere
 
 from . import events, rights, series
+from .administration import Administration
 from .items import Attachment, Extended, Item, Override, Values, element_of
 from .mailboxes import Folder, Mailbox
 from .notifications import Subscriptions
@@ -54,6 +55,7 @@ class Organisation:
         self.outbox: list[Outgoing] = []  # what of it left the organisation, with the recipients outside
         self.waiting: list[Waiting] = []  # what was sent and goes later, unless it is removed before
         self.subscriptions = Subscriptions(now)
+        self.administration = Administration()
         self._mailboxes: dict[str, Mailbox] = {}
         self._by_guid: dict[str, Mailbox] = {}
         self._aliases: dict[str, str] = {}

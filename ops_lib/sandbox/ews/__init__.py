@@ -90,6 +90,9 @@ class EwsFace:
             raise SoapFault("ErrorInvalidRequest")
         if request.older_than(_SINCE.get(request.operation, "Exchange2007")):
             raise SoapFault("ErrorIncorrectSchemaVersion")
+        newest = self.organisation.administration.newest_version
+        if newest and request.newer_than(newest):
+            raise SoapFault("ErrorInvalidServerVersion")
         grammar.check(request)
         request.mailbox = self._mailbox(request)
         return request
@@ -100,6 +103,8 @@ class EwsFace:
             if self.organisation.waiting:
                 post.release(self.organisation)
             try:
+                if self.organisation.primary(request.mailbox) in self.organisation.administration.unlicensed:
+                    raise SoapFault("ErrorInvalidLicense")
                 session = Session(self.organisation, caller, request, self.manners)
                 messages = OPERATIONS[request.operation](session)
             except SoapFault as problem:

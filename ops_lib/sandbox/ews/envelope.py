@@ -80,6 +80,11 @@ class SoapRequest:
         stated = _VERSION_ORDER.get(self.version)
         return stated is not None and stated < _VERSION_ORDER[version]
 
+    def newer_than(self, version: str) -> bool:
+        """Whether the client asks for a version that a server of this one does not know."""
+        stated = _VERSION_ORDER.get(self.version)
+        return bool(self.version) and (stated is None or stated > _VERSION_ORDER[version])
+
 
 def parse(body: bytes) -> SoapRequest:
     """Read an envelope: well-formed, with a header that can be, and one element in its body.

@@ -107,9 +107,16 @@ def resolve_names(session: Session) -> str:
     root = session.request.root
     entry = (root.findtext(f"{M}UnresolvedEntry") or "").strip()
     found = [mailbox for mailbox in session.organisation.mailboxes if _matches(mailbox, entry)]
-    if not found:
-        return whole("ResolveNames", _nobody)
     full = read_boolean(root.get("ReturnFullContactData") or "false")
+    if not found:
+        wanted = entry.lower().removeprefix("smtp:")
+        if wanted not in session.organisation.administration.elsewhere:
+            return whole("ResolveNames", _nobody)
+        person = mailbox_xml(Person(wanted.partition("@")[0].title(), wanted)).replace(
+            "</t:Mailbox>", "<t:MailboxType>Mailbox</t:MailboxType></t:Mailbox>"
+        )
+        inner = f'<m:ResolutionSet TotalItemsInView="1" IncludesLastItemInRange="true"><t:Resolution>{person}</t:Resolution></m:ResolutionSet>'
+        return success("ResolveNames", inner)
     shown = found[:_MOST_NAMES]
     inner = (
         f'<m:ResolutionSet TotalItemsInView="{len(shown)}" '
@@ -138,7 +145,12 @@ def get_server_time_zones(session: Session) -> str:
     year = session.organisation.now().year
     wanted = [(element.text or "").strip().casefold() for element in root.iterfind(f"{M}Ids/{T}Id")]
     full = read_boolean(root.get("ReturnFullTimeZoneData") or "true")
-    found = [one for one in zones.known(year) if not wanted or one.id.casefold() in wanted]
+    found = [
+        one
+        for one in zones.known(year)
+        if (not wanted or one.id.casefold() in wanted)
+        and one.id not in session.organisation.administration.missing_zones
+    ]
     inner = "".join(_zone_definition(one, full) for one in found)
     return success("GetServerTimeZones", f"<m:TimeZoneDefinitions>{inner}</m:TimeZoneDefinitions>")
 

@@ -81,6 +81,8 @@ class Session:
             found: str = zones.from_definition(definition, self.organisation.now().year)
         except zones.UnknownZone:
             raise ResponseError("ErrorTimeZone") from None
+        if found in self.organisation.administration.missing_zones:
+            raise ResponseError("ErrorTimeZone")
         return found
 
     def aware(self, value: datetime, zone_id: str | None = None) -> datetime:
