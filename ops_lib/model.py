@@ -307,6 +307,7 @@ class Change:
     Outlook), ``reschedule`` (the activity is replaced by one at the new time) and ``restore`` (a removed activity stands again).
     ``link`` (the two belong together, or one's version is new), ``rest``, ``end`` and ``skip`` write only what is known of them.
     ``before`` is what the side holds now, ``after`` what both sides hold when it is done. ``loser`` is the version that a conflict sets aside.
+    ``replaced_by`` is the activity, of whatever reschedule in a row, that stands for the one whose item is removed.
     """
 
     action: Action
@@ -320,6 +321,7 @@ class Change:
     item: Item | None = None
     link: Link | None = None
     loser: Entry | None = None
+    replaced_by: str | None = None
 
     @property
     def writes(self) -> bool:

@@ -59,6 +59,9 @@ class Crm(Protocol):
     def successors(self, activity_ids: Collection[str]) -> dict[str, Activity]:
         """What was made when these were rescheduled, and when that was, and so on: by id, tombstones too."""
 
+    def predecessors(self, activity_ids: Collection[str]) -> dict[str, Activity]:
+        """What these were rescheduled from, and what that was, and so on: by id, tombstones too."""
+
     def create(
         self, user_id: str, content: ActivityContent, *, origin: Origin, key: str, rescheduled_from: str | None = None
     ) -> Activity:

@@ -70,6 +70,16 @@ class SqlCrm:
             before = _numbers([activity.activity_id for activity in made])
         return found
 
+    def predecessors(self, activity_ids: Collection[str]) -> dict[str, Activity]:
+        """What these were rescheduled from, and what that was, and so on: by id, tombstones too."""
+        found: dict[str, Activity] = {}
+        later = self.get(activity_ids)
+        while later:
+            before = {a.rescheduled_from for a in later.values() if a.rescheduled_from is not None}
+            later = self.get(before - found.keys())
+            found |= later
+        return found
+
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
     def create(
         self, user_id: str, content: ActivityContent, *, origin: Origin, key: str, rescheduled_from: str | None = None

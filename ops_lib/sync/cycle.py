@@ -193,6 +193,7 @@ class Cycle:
             ledger = Ledger(connection)
             all_links, intents = ledger.links(self._account.account_id), ledger.open_intents(self._account.account_id)
         activity_ids = {activity_id for change in again for activity_id in _activities_of(change)}
+        activity_ids |= ReadOnlyCrm(self._database, self._now).predecessors(activity_ids).keys()
         link_ids = {change.link.link_id for change in again if change.link is not None}
         links = [link for link in all_links if link.activity_id in activity_ids or link.link_id in link_ids]
         activity_ids |= {link.activity_id for link in links}
@@ -359,8 +360,6 @@ def _codes(reading: Reading) -> dict[str, str]:
 def _activities_of(change: Change) -> Iterator[str]:
     if change.activity is not None:
         yield change.activity.activity_id
-        if change.activity.rescheduled_from is not None:
-            yield change.activity.rescheduled_from
     if change.link is not None:
         yield change.link.activity_id
 

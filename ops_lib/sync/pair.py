@@ -28,7 +28,7 @@ class Pair:
     policy: SyncPolicy
     item: Item | None
     is_successor: bool = False
-    was_rescheduled: bool = False
+    rescheduled_to: str | None = None
 
     def changes(self) -> list[Change]:
         link, activity = self.link, self.activity
@@ -138,12 +138,12 @@ class Pair:
 
     def _gone_in_crm(self, activity: Activity, outlook: Entry, gone: bool) -> list[Change]:
         link = self.link
-        how = "rescheduled" if self.was_rescheduled else "deleted" if activity.is_deleted else "cancelled"
+        how = "rescheduled" if self.rescheduled_to else "deleted" if activity.is_deleted else "cancelled"
         if gone:
             return [self._change("end", "exchange", f"{how} in the CRM, and gone in Outlook")]
         # To mark it private, or open, is no edit: it stays deleted.
         edits = differing(outlook, link.agreed, {*shared_fields(link.agreed)} & {*shared_fields(outlook)})
-        if edits and not self.was_rescheduled and not self._crm_has_the_last_word(activity):
+        if edits and not self.rescheduled_to and not self._crm_has_the_last_word(activity):
             told = {*shared_fields(link.agreed), *one_way_fields(outlook, "exchange")}
             after = taking(link.agreed, outlook, told)
             return [
@@ -155,9 +155,10 @@ class Pair:
                     loser=link.agreed,
                 )
             ]
-        return [
-            self._change("delete", "exchange", f"{how} in the CRM", before=outlook, loser=outlook if edits else None)
-        ]
+        removal = self._change(
+            "delete", "exchange", f"{how} in the CRM", before=outlook, loser=outlook if edits else None
+        )
+        return [replace(removal, replaced_by=self.rescheduled_to)]
 
     def _crm_has_the_last_word(self, activity: Activity) -> bool:
         """An activity that a person cancelled after the edit in Outlook stays cancelled; a deletion never beats an edit."""

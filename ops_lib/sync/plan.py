@@ -65,7 +65,7 @@ def plan(
                 exchange=exchange,
                 policy=policy,
                 item=item,
-                was_rescheduled=successor is not None,
+                rescheduled_to=successor.activity_id if successor is not None else None,
             )
         changes.extend(pair.changes())
     for activity in activities.values():
@@ -356,13 +356,13 @@ def planned_removals(changes: Sequence[Change]) -> int:
 
     A reschedule's new activity stands for the old one, and a new occurrence of a series for one that the series no longer has.
     """
-    replaced = {c.activity.rescheduled_from for c in changes if c.action == "create" and c.activity is not None}
+    made = {c.activity.activity_id for c in changes if c.action == "create" and c.activity is not None}
     gained = Counter(
         c.item.uid for c in changes if c.action == "create" and c.item is not None and c.item.original_start
     )
     removals = 0
     for change in changes:
-        if not change.removes or (change.link is not None and change.link.activity_id in replaced):
+        if not change.removes or change.replaced_by in made:
             continue
         uid = change.link.uid if change.link is not None and change.link.original_start is not None else ""
         if uid and gained[uid] > 0:

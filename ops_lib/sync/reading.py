@@ -161,18 +161,16 @@ class Reader:
             if (not retry.is_set_aside and retry.next_at <= self._policy.now)
             or retry.key in seen_keys
             or links.get(retry.key) in seen
-            or (
-                retry.key.startswith("item:") and retry.kind in reading.complete
-            )  # not listed any more: it may have moved
+            # Not listed any more where everything was: it is gone, or has moved.
+            or (retry.key.startswith("item:") and retry.kind in reading.complete)
         ]
 
     def _look_again(self, due: Sequence[Retry], reading: Reading) -> None:
-        """Read both sides of it, and of a reschedule both activities."""
+        """Read both sides of it, and of a reschedule all activities."""
         by_activity = {link.activity_id: link for link in self._remembered.links}
         activity_ids = {retry.key.partition(":")[2] for retry in due if retry.key.startswith("activity:")}
-        self._read_activities(activity_ids, reading)
-        before = {reading.activities[a].rescheduled_from for a in activity_ids & reading.activities.keys()}
-        self._read_activities({a for a in before if a is not None}, reading)
+        if activity_ids:
+            reading.activities |= self._crm().get(activity_ids) | self._crm().predecessors(activity_ids)
         wanted_ids: set[str] = set()
         for kind in Kind:
             wanted = [
@@ -196,11 +194,6 @@ class Reader:
             if not unreadable or item_id not in known:
                 del reading.unread[item_id]
                 reading.gone.add(item_id)
-
-    def _read_activities(self, activity_ids: Collection[str], reading: Reading) -> None:
-        missing = set(activity_ids) - reading.activities.keys()
-        if missing:
-            reading.activities |= self._crm().get(missing)
 
 
 def _window_of(position: Position) -> Window | None:

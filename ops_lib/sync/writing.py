@@ -98,16 +98,8 @@ class Writer:
             for change in changes
             if change.link is not None and change.link.state is LinkState.REPLACED
         }
-        self._leaving = {
-            c.link.activity_id: c.link
-            for c in changes
-            if c.action == "delete" and c.side == "exchange" and c.link is not None
-        }
-        self._unmade = {
-            c.activity.rescheduled_from
-            for c in changes
-            if c.action == "create" and c.activity is not None and c.activity.rescheduled_from is not None
-        }
+        self._leaving = {c.replaced_by: c.link for c in changes if c.replaced_by is not None and c.link is not None}
+        self._unmade = {activity_id_of(c) for c in changes if c.action == "create" and c.side == "exchange"}
         self._replacing = {
             change.link.link_id for change in changes if change.action == "create" and change.link is not None
         }
@@ -249,7 +241,7 @@ class Writer:
             (activity_id_of(change), link)
             for change in batch
             if change.activity is not None
-            and (link := change.link or self._leaving.get(change.activity.rescheduled_from or "")) is not None
+            and (link := change.link or self._leaving.get(activity_id_of(change))) is not None
         ]
         found: dict[str, Item] = {}
         for kind in Kind:
@@ -296,8 +288,7 @@ class Writer:
         unit.ledger.add_link(
             self._account.account_id, activity_id_of(change), change.after, made, crm_version=version, stamp=stamp
         )
-        if change.activity is not None:
-            self._unmade.discard(change.activity.rescheduled_from or "")
+        self._unmade.discard(activity_id_of(change))
         self._done(change, made.item_id)
 
     def _update(self, kind: Kind, batch: Sequence[Change]) -> None:
@@ -350,7 +341,7 @@ class Writer:
     def _delete(self, kind: Kind, batch: Sequence[Change]) -> None:
         # What is to be replaced is removed only when what replaces it exists: made in this plan, or in an earlier cycle.
         waiting = self._replacing - self._replaced
-        batch = [c for c in batch if c.link is None or c.link.activity_id not in self._unmade]
+        batch = [c for c in batch if c.replaced_by not in self._unmade]
         replaced = [
             c for c in batch if c.link is None or (c.link.state is LinkState.REPLACED and c.link.link_id not in waiting)
         ]

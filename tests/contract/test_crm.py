@@ -450,7 +450,7 @@ def test_activities_are_found_by_what_made_them(world: World) -> None:
 
 @pytest.mark.req("C6", "Y5")
 def test_who_stands_for_what_was_rescheduled(world: World) -> None:
-    """All that came of an activity by rescheduling it again and again; of one that was not rescheduled, nothing."""
+    """All that came of an activity by rescheduling it again and again, and what it came of; of one that was not rescheduled, nothing."""
     first, other = world.made("first"), world.made("other")
     with world.crm() as crm:
         second = crm.reschedule(first.activity_id, LATER, key="second")
@@ -461,6 +461,11 @@ def test_who_stands_for_what_was_rescheduled(world: World) -> None:
             third.activity_id,
         }
         assert crm.successors([third.activity_id, "no id"]) == {}
+        assert crm.predecessors([third.activity_id, other.activity_id]).keys() == {
+            first.activity_id,
+            second.activity_id,
+        }
+        assert crm.predecessors([first.activity_id, "no id"]) == {}
 
 
 def test_every_activity_has_a_token_of_its_own(world: World) -> None:

@@ -427,3 +427,43 @@ def test_an_occurrence_of_the_past_moved_in_the_crm_whose_series_is_no_more_is_a
     assert [(a.activity_id, a.when) for a in office.activities()] == [(first.activity_id, at(6, 8))]
     assert [item.when for item in office.outlook.every()] == [at(6, 8)]
     office.check()
+
+
+@pytest.mark.req("C6", "Y2")
+@pytest.mark.parametrize("create", ["works", "is refused once", "is refused in three rounds", "is refused for good"])
+def test_an_activity_rescheduled_twice_in_a_row_takes_the_users_words_along(office: Office, create: str) -> None:
+    """The event of the first is replaced by that of the last, as if there were none between: with what the user wrote, and not removed before."""
+    activity = office.add("Tour", at(1, 9))
+    office.cycle()
+    ((item_id, item),) = office.outlook.items.items()
+    office.outlook.edit(item_id, body=f"{item.body}<p>mine</p>")
+    office.cycle()
+    last = office.move(office.move(activity, at(2, 9)), at(3, 9))
+    refusal = ServerFailed("it failed inside")
+    if create == "is refused once":
+        office.outlook.refusals += [("create", refusal)]
+    elif create == "is refused in three rounds":
+        office.outlook.refusals += [("create", refusal)] * 3
+    elif create == "is refused for good":
+        office.outlook.refusals += [("create", ItemRefused("the item is corrupt"))]
+    office.work()
+    if create in ("is refused in three rounds", "is refused for good"):
+        assert list(office.outlook.items) == [item_id]
+        office.cycle()
+    ((_, item),) = office.outlook.items.items()
+    assert item.when == at(3, 9)
+    assert "mine" in (item.body or "")
+    assert [link.activity_id for link in office.links()] == [last]
+    office.cycle()
+    office.check()
+
+
+@pytest.mark.req("Y4", "C6")
+def test_the_brake_does_not_count_what_was_rescheduled_twice(office: Office) -> None:
+    """What another event stands for in the end is not removed from anybody's calendar."""
+    activities = [office.add(f"Tour {n}", at(1 + n, 9)) for n in range(8)]
+    office.cycle()
+    for n, activity in enumerate(activities):
+        office.move(office.move(activity, at(10 + n, 9)), at(20 + n, 9))
+    office.cycle()
+    assert [item.when for item in office.outlook.every()] == [at(20 + n, 9) for n in range(8)]

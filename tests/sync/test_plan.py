@@ -412,8 +412,9 @@ def test_what_the_brake_counts() -> None:
 
     single, first, second = removal(1), *(removal(n, uid="S", original_start=NOW) for n in (2, 3))
     assert planned_removals([single, first, second]) == 3
-    assert planned_removals([single, gain(activity=activity("9", rescheduled_from="1"))]) == 0
-    assert planned_removals([single, gain(activity=activity("9", rescheduled_from="8"))]) == 1
+    replaced = replace(single, replaced_by="9")
+    assert planned_removals([replaced, gain(activity=activity("9", rescheduled_from="7"))]) == 0
+    assert planned_removals([replaced, gain(activity=activity("8", rescheduled_from="1"))]) == 1
     assert planned_removals([first, second, gain(item=item(uid="S", original_start=NOW))]) == 1
     assert planned_removals([first, gain(item=item(uid="S"))]) == 1
     assert planned_removals([removal(4, uid="S"), gain(item=item(uid="S", original_start=NOW))]) == 1
