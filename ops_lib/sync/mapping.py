@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from enum import Flag
+from enum import Enum, auto
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,13 +28,13 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 _BLANKS = re.compile(r"\s+")
 
 
-class Way(Flag):
+class Way(Enum):
     """Which way a field travels."""
 
-    STAYS = 0
-    TO_EXCHANGE = 1
-    TO_CRM = 2
-    BOTH = 3
+    STAYS = auto()
+    TO_EXCHANGE = auto()
+    TO_CRM = auto()
+    BOTH = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def one_line(text: str, limit: int = 0) -> str:
     It counts UTF-16 units: most emoji are two. What is over, it would cut by itself, and that would look like an edit.
     """
     line = _BLANKS.sub(" ", clean(text)).strip()
-    if not limit or len(line) <= limit // 2:
+    if not limit:
         return line
     return line.encode("utf-16-le")[: 2 * limit].decode("utf-16-le", "ignore").rstrip()
 
@@ -193,11 +193,11 @@ def entry_of_item(item: Item, agreed: Entry | None, body_text: str | None = None
 
 # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 def midnight(day: date, zone: ZoneInfo) -> datetime:
-    """The instant a day begins in a zone, in UTC; the edges of the calendar are cut off rather than overflowed."""
+    """The instant a day begins in a zone, in UTC; what would lie before the first instant of the calendar is that instant."""
     try:
         return datetime.combine(day, time(), zone).astimezone(UTC)
     except OverflowError:
-        return datetime.min.replace(tzinfo=UTC) if day.year < 5000 else datetime.max.replace(tzinfo=UTC)
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def instants(when: When, zone: ZoneInfo) -> Timed:

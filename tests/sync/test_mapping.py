@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,13 +12,18 @@ from hypothesis import strategies as st
 from ops_lib.model import Activity, ActivityStatus, AllDay, Entry, Item, Kind, Origin, Timed, Window
 from ops_lib.sync.mapping import (
     MAX_NOTES_BYTES,
+    MAX_SUBJECT_CHARACTERS,
     clean,
     entry_as_json,
     entry_from_json,
+    entry_of_activity,
     entry_of_item,
     instants,
+    midnight,
+    normal_when,
     notes_of,
     one_line,
+    one_way_fields,
     overlaps,
     shared_fields,
     window_around,
@@ -26,6 +32,8 @@ from ops_lib.sync.stamps import make_stamp, named_by
 
 NEW_YORK = ZoneInfo("America/New_York")
 MOMENTS = st.datetimes(min_value=datetime(1601, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.just(UTC))
+DAY = AllDay(date(2026, 11, 23), date(2026, 11, 24))
+HOUR = Timed(datetime(2026, 11, 23, 15, tzinfo=UTC), datetime(2026, 11, 23, 16, tzinfo=UTC))
 DAYS = st.dates(min_value=date(1601, 1, 2), max_value=date(9999, 12, 29))
 WHENS = st.one_of(
     st.builds(Timed, MOMENTS, MOMENTS),
@@ -90,6 +98,10 @@ def test_days_overlap_by_their_dates_in_the_zone() -> None:
     assert overlaps(AllDay(date(2026, 11, 21), date(2026, 11, 22)), window, NEW_YORK)
     assert overlaps(Timed(window.start, window.start), window, NEW_YORK)
     assert not overlaps(Timed(window.end, window.end), window, NEW_YORK)
+    hour = timedelta(hours=1)
+    assert not overlaps(Timed(window.end, window.end + hour), window, NEW_YORK)
+    assert not overlaps(Timed(window.start - hour, window.start), window, NEW_YORK)
+    assert overlaps(Timed(window.start - hour, window.end + hour), window, NEW_YORK)
 
 
 @pytest.mark.req("O7")
@@ -116,6 +128,214 @@ def test_a_private_event_gives_away_its_time_only() -> None:
         (),
     )
     assert shared_fields(entry) == ("when",)
+
+
+# ── which field travels which way ────────────────────────────────────────────────────────────────────────────────────
+SHARED = {"description", "when", "location"}
+OUR_OWN = {"notes", "individual_id", "individual_name"}
+THEIR_OWN = {"notes", "is_private", "organizer", "attendees"}
+
+
+@pytest.mark.req("C2", "O2", "O7")
+@pytest.mark.parametrize(
+    ("of_entry", "both_ways", "to_exchange", "to_crm"),
+    [
+        ({"origin": Origin.CRM, "kind": Kind.EVENT}, SHARED, OUR_OWN | {"is_complete"}, set()),
+        ({"origin": Origin.CRM, "kind": Kind.EVENT, "is_private": True}, SHARED, OUR_OWN | {"is_complete"}, set()),
+        ({"origin": Origin.CRM, "kind": Kind.TASK}, SHARED - {"location"} | {"is_complete"}, OUR_OWN, set()),
+        ({"origin": Origin.EXCHANGE, "kind": Kind.EVENT}, SHARED, set(), THEIR_OWN),
+        (
+            {"origin": Origin.EXCHANGE, "kind": Kind.EVENT, "is_private": True},
+            {"when"},
+            set(),
+            THEIR_OWN | {"description", "location"},
+        ),
+    ],
+    ids=["made in the CRM", "and private", "a task", "made in Outlook", "and private in Outlook"],
+)
+def test_which_field_goes_where(
+    of_entry: dict[str, Any], both_ways: set[str], to_exchange: set[str], to_crm: set[str]
+) -> None:
+    """Table F: which fields either side may change, which only one side, and which stay where they are."""
+    entry = Entry(description="Tour", when=DAY, **of_entry)
+    assert set(shared_fields(entry)) == both_ways
+    assert set(one_way_fields(entry, "crm")) == to_exchange
+    assert set(one_way_fields(entry, "exchange")) == to_crm
+
+
+# ── normalising, case by case ────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\r\nb\rc\nd", "a\nb\nc\nd"),
+        ("tab\tstays", "tab\tstays"),
+        ("bell\x07 and \ud83d half of a pair", "bell and  half of a pair"),
+        ("U\u0308", "\u00dc"),
+        ("\U0001f600", "\U0001f600"),
+    ],
+)
+def test_what_text_both_sides_can_hold(text: str, expected: str) -> None:
+    """Lines end in a newline, letters are composed, what XML cannot carry is left out."""
+    assert clean(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        (" a \t b\r\n\u00a0c ", 0, "a b c"),
+        ("x" * 300, 0, "x" * 300),
+        ("x" * 300, 255, "x" * 255),
+        ("x" * 255, 255, "x" * 255),
+        ("\U0001f600" * 200, 255, "\U0001f600" * 127),
+        ("x" + "\U0001f600" * 200, 255, "x" + "\U0001f600" * 127),
+        ("x" * 254 + " y", 255, "x" * 254),
+    ],
+)
+def test_what_a_subject_holds(text: str, limit: int, expected: str) -> None:
+    """One line, blanks folded, as many UTF-16 units as Exchange keeps, no half of a character, no blank at the end."""
+    assert one_line(text, limit) == expected
+
+
+def test_how_much_of_a_subject_and_of_notes_is_kept() -> None:
+    """Exchange keeps 255 characters of a subject; of notes the CRM keeps 32 KB, the mark of the cut included."""
+    assert (MAX_SUBJECT_CHARACTERS, MAX_NOTES_BYTES) == (255, 32_768)
+    assert notes_of("x" * 32_768) == "x" * 32_768
+    assert notes_of("x" * 32_769) == "x" * 32_764 + " …"
+    assert notes_of("x" + "ä" * 32_768) == "x" + "ä" * 16_381 + " …"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("  a \t\nb\u00a0 \r\nc  ", "a\nb\nc"),
+        ("a\n\nb", "a\n\nb"),
+        ("a\n \n\u00a0\n\nb", "a\n\nb"),
+        ("a\u00a0b", "a b"),
+    ],
+)
+def test_how_notes_are_compared(text: str, expected: str) -> None:
+    """Blanks at the ends of lines, blanks that do not break, and empty lines beyond one make no difference."""
+    assert notes_of(text) == expected
+
+
+@pytest.mark.req("O6")
+def test_times_as_they_are_compared() -> None:
+    """Instants in UTC to the second; whole days are at least one."""
+    begin = datetime(2026, 11, 23, 10, 0, 30, 999_999, tzinfo=NEW_YORK)
+    assert normal_when(Timed(begin, begin)) == Timed(*[datetime(2026, 11, 23, 15, 0, 30, tzinfo=UTC)] * 2)
+    monday = date(2026, 11, 23)
+    for days, expected in ((-1, 1), (0, 1), (1, 1), (2, 2)):
+        when = normal_when(AllDay(monday, monday + timedelta(days=days)))
+        assert when == AllDay(monday, monday + timedelta(days=expected))
+
+
+# ── both sides as entries, case by case ──────────────────────────────────────────────────────────────────────────────
+@pytest.mark.req("C3")
+def test_a_task_has_one_date() -> None:
+    """Of an activity over several days a task shows the first; an event shows all; times stay times."""
+    days = AllDay(date(2026, 11, 23), date(2026, 11, 26))
+    assert entry_of_activity(replace(ACTIVITY, when=days), Kind.TASK).when == DAY
+    assert entry_of_activity(replace(ACTIVITY, when=days), Kind.EVENT).when == days
+    assert entry_of_activity(replace(ACTIVITY, when=HOUR), Kind.TASK).when == HOUR
+
+
+AGREED = Entry(
+    kind=Kind.EVENT,
+    origin=Origin.CRM,
+    description="Tour",
+    when=AllDay(date(2026, 11, 23), date(2026, 11, 24)),
+    location="Lobby",
+    notes="Notes",
+    is_complete=True,
+    organizer="Bob",
+    attendees=("Ann",),
+    individual_id="7",
+    individual_name="Ruth",
+)
+SEEN = Item(
+    item_id="I",
+    change_key="K",
+    kind=Kind.EVENT,
+    subject=" New  title ",
+    when=Timed(datetime(2026, 11, 23, 10, tzinfo=UTC), datetime(2026, 11, 23, 11, tzinfo=UTC)),
+    location=" New place ",
+    organizer="Eve",
+    attendees=("Max",),
+)
+
+
+@pytest.mark.req("C1", "O7")
+def test_what_exchange_says_of_an_entry_of_the_crm_s() -> None:
+    """Title, time and place; of a private one the time alone, of a task no place but whether it is done. The rest is the CRM's."""
+    assert entry_of_item(SEEN, AGREED) == replace(AGREED, description="New title", when=SEEN.when, location="New place")
+    assert entry_of_item(replace(SEEN, is_private=True), AGREED) == replace(AGREED, when=SEEN.when)
+    for is_complete in (True, False):
+        task = replace(SEEN, kind=Kind.TASK, is_complete=is_complete)
+        agreed = replace(AGREED, kind=Kind.TASK)
+        assert entry_of_item(task, agreed) == replace(
+            agreed, description="New title", when=SEEN.when, is_complete=is_complete
+        )
+
+
+@pytest.mark.req("O2", "O7")
+def test_what_exchange_says_of_an_entry_of_its_own() -> None:
+    """All but whom it is for and whether it is done, which are the CRM's; where the body was not read, people and notes are as agreed."""
+    agreed = replace(AGREED, origin=Origin.EXCHANGE)
+    listed = replace(agreed, description="New title", when=SEEN.when, location="New place")
+    assert entry_of_item(SEEN, agreed) == listed
+    read = replace(SEEN, body="…")
+    told = replace(listed, notes="new notes", organizer="Eve", attendees=("Max",))
+    assert entry_of_item(read, agreed, " new notes ") == told
+    assert entry_of_item(read, agreed) == replace(told, notes="")
+    fresh = replace(told, is_complete=False, individual_id=None, individual_name="")
+    for item in (SEEN, read):
+        assert entry_of_item(item, None, "new notes") == fresh
+    secret = replace(read, is_private=True)
+    busy = replace(
+        agreed, description="Busy", when=SEEN.when, location="", notes="", organizer="", attendees=(), is_private=True
+    )
+    assert entry_of_item(secret, agreed, "secret") == busy
+    assert entry_of_item(secret, None, "secret") == replace(
+        busy, is_complete=False, individual_id=None, individual_name=""
+    )
+
+
+def test_an_item_without_a_time_is_no_entry() -> None:
+    """It is for the caller to leave it out: the error names it."""
+    with pytest.raises(ValueError, match="an item without times is no entry: I"):
+        entry_of_item(replace(SEEN, when=None), None)
+
+
+def test_an_entry_as_the_ledger_keeps_it() -> None:
+    """Instants in UTC ending in Z, days as dates, every field by its name."""
+    kept = entry_as_json(replace(AGREED, when=HOUR, is_private=True))
+    assert kept == {
+        "kind": "event",
+        "origin": "crm",
+        "description": "Tour",
+        "all_day": False,
+        "start": "2026-11-23T15:00:00Z",
+        "end": "2026-11-23T16:00:00Z",
+        "location": "Lobby",
+        "notes": "Notes",
+        "complete": True,
+        "private": True,
+        "organizer": "Bob",
+        "attendees": ["Ann"],
+        "individual_id": "7",
+        "individual": "Ruth",
+    }
+    days = entry_as_json(AGREED)
+    assert (days["all_day"], days["start"], days["end"]) == (True, "2026-11-23", "2026-11-24")
+
+
+@pytest.mark.req("O6")
+def test_the_ends_of_the_calendar() -> None:
+    """The first midnight of all, which lies before the first instant in the east, is that instant; the last one is an hour of the last days."""
+    assert midnight(date.min, ZoneInfo("Asia/Tokyo")) == datetime.min.replace(tzinfo=UTC)
+    assert midnight(date.min, ZoneInfo("Etc/GMT+12")) == datetime(1, 1, 1, 12, tzinfo=UTC)
+    assert midnight(date.max, ZoneInfo("Etc/GMT+12")) == datetime(9999, 12, 31, 12, tzinfo=UTC)
+    assert midnight(date.max, ZoneInfo("Etc/GMT-14")) == datetime(9999, 12, 30, 10, tzinfo=UTC)
 
 
 def test_stamps_name_their_activity_and_their_crm() -> None:
