@@ -61,7 +61,7 @@ def sync(
         if dry_run:
             _show_plan(run.results, as_json)
         elif as_json:
-            print_json({"run": run.run_id, "accounts": [_as_json(result) for result in run.results]})
+            print_json({"run": run.run_id, "accounts": [result_as_json(result) for result in run.results]})
         else:
             _show(run.results)
         for result in run.results:
@@ -87,12 +87,18 @@ def status(account: AccountOption = None, host: HostOption = None, as_json: Json
         print_table(
             ("account", "host", "process", "status", "since", "last success", "next step"),
             [
-                (r["account"], r["host"], r["process"], r["status"], r["since"], r["last_success"], r["next_step"])
+                (r["account"], r["host"], r["process"], _with_cause(r), r["since"], r["last_success"], r["next_step"])
                 for r in rows
             ],
             empty="There are no accounts yet: syncops account add makes one.",
         )
         print_failures(found)
+
+
+def _with_cause(row: dict[str, Any]) -> str:
+    """A status with the first words of its sub-cause beneath it: why, without all that the server said."""
+    why = row["sub_cause"].partition(": ")[0].partition(". To mend it")[0]
+    return f"{row['status']}\n({why})" if why else str(row["status"])
 
 
 def check(account: AccountOption = None, host: HostOption = None, as_json: JsonOption = False) -> None:
@@ -219,47 +225,35 @@ def _pending(workspace: Workspace, accounts: Sequence[Account]) -> list[Account]
 
 def statuses(workspace: Workspace, accounts: Sequence[Account]) -> list[dict[str, Any]]:
     """One row per account and process, as `status --json` prints them."""
-    from ops_lib.access.hosts import Hosts
     from ops_lib.cli.retry import as_document
-    from ops_lib.diagnosis.statuses import NOT_ENABLED, UNATTEMPTED, owner_and_next_step
+    from ops_lib.diagnosis.shown import standings
     from ops_lib.sync.failures import failures
-    from ops_lib.sync.ledger import Ledger
     from ops_lib.sync.mapping import instant_text
 
     rows = []
     with workspace.database.read() as connection:
-        ledger = Ledger(connection)
-        hosts = {each.host_id: each for each in Hosts(connection).all()}
-        for account in accounts:
-            host = hosts[account.host_id]
-            failed = [as_document(each) for each in failures(connection, account, workspace.now())]
-            enabled = {"calendar": account.calendar, "email": account.send_email and host.send_email}
-            for process in ("calendar", "email"):
-                kept = ledger.status(account.account_id, process)
-                name = NOT_ENABLED if not enabled[process] else kept.status if kept is not None else UNATTEMPTED
-                is_kept = kept is not None and kept.status == name
-                owner, next_step = owner_and_next_step(name, kept.response_code if kept is not None and is_kept else "")
-                rows.append(
-                    {
-                        "account": account.mailbox,
-                        "host": host.name,
-                        "process": process,
-                        "status": name,
-                        "sub_cause": kept.sub_cause if kept is not None and is_kept else "",
-                        "since": instant_text(kept.since) if kept is not None and is_kept else None,
-                        "last_success": instant_text(kept.last_success)
-                        if kept is not None and kept.last_success
-                        else None,
-                        "owner": owner,
-                        "next_step": next_step,
-                        "failures": failed if process == "calendar" else [],
-                    }
-                )
+        for account, host, process, shown in standings(workspace, connection, accounts):
+            failed = failures(connection, account, workspace.now()) if process == "calendar" else []
+            rows.append(
+                {
+                    "account": account.mailbox,
+                    "host": host.name,
+                    "process": process,
+                    "status": shown.status,
+                    "sub_cause": shown.said,
+                    "since": instant_text(shown.since) if shown.since is not None else None,
+                    "last_success": instant_text(shown.last_success) if shown.last_success is not None else None,
+                    "owner": shown.owner,
+                    "next_step": shown.next_step,
+                    "failures": [as_document(each) for each in failed],
+                }
+            )
     return rows
 
 
 # ── showing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-def _as_json(result: CycleResult) -> dict[str, Any]:
+def result_as_json(result: CycleResult) -> dict[str, Any]:
+    """One account's cycle as `sync --json` shows it."""
     document: dict[str, Any] = {
         "account": result.account.mailbox,
         "outcome": result.outcome,

@@ -52,9 +52,15 @@ def error_of(evidence: str) -> str:
 
 
 def standing(
-    kept: Kept | None, *, is_enabled: bool, is_retired: bool = False, about: Circumstances, now: datetime
+    kept: Kept | None,
+    *,
+    is_enabled: bool,
+    is_retired: bool = False,
+    about: Circumstances,
+    now: datetime,
+    is_due: bool = True,
 ) -> Standing:
-    """How a process stands now. ``is_enabled``: it is switched on, for the account and the host."""
+    """How a process stands now. ``is_enabled``: it is switched on, for the account and the host. ``is_due``: it should succeed again and again."""
     last_success = kept.last_success if kept is not None else None
     if not is_enabled:
         since = kept.since if kept is not None and kept.status == NOT_ENABLED else None
@@ -64,7 +70,7 @@ def standing(
     key = ""
     if kept.attempts or kept.response_code or (kept.status not in (SYNCING, UNATTEMPTED)):
         key = of_failure(kept.response_code, kept.said, kept.error, about)
-    if kept.status in (SYNCING, UNATTEMPTED) and last_success is not None and now - last_success > FRESH:
+    if is_due and kept.status in (SYNCING, UNATTEMPTED) and last_success is not None and now - last_success > FRESH:
         # A first success, even one that found nothing, is proof; its age decides as well.
         said = f"the last success was at {last_success:%Y-%m-%d %H:%M} UTC" + (f"; {kept.said}" if kept.said else "")
         if kept.status == SYNCING:
