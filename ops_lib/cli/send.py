@@ -201,7 +201,7 @@ def _preview(composed: Composed, as_json: bool) -> None:
         f"Subject: {composed.subject}",
     ]
     lines += [
-        f"{'Picture' if each['cid'] else 'File'}:    {each['name']}, {each['type']}, {each['bytes']:,} bytes"
+        f"{'Picture: ' if each['cid'] else 'File:    '}{each['name']}, {each['type']}, {each['bytes']:,} bytes"
         + (f", shown as cid:{each['cid']}" if each["cid"] else "")
         for each in files
     ]

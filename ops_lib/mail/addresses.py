@@ -57,7 +57,7 @@ def mail_address(value: str, of_whom: str) -> str:
 def shown_name(name: str) -> str:
     """A person's name as it may stand beside an address; "" where it would pass for another address."""
     plain = "".join(" " if unicodedata.category(each) in ("Cc", "Zl", "Zp") else each for each in name)
-    plain = "".join(each for each in plain if each not in _TURNING)
+    plain = "".join(each for each in plain if each not in _TURNING and each not in '<>"')
     plain = " ".join(plain.split())
     return "" if "@" in plain or "＠" in plain else plain[:200]
 

@@ -76,19 +76,26 @@ def pictures_in(html: str) -> list[str]:
 
 
 def text_of(html: str) -> str:
-    """A formatted body as text, links with their addresses."""
+    """A formatted body as text: links with their addresses, pictures with their words."""
     tree = _tree(html)
     for link in tree.iter("a"):
         target = (link.get("href") or "").strip()
         words = " ".join("".join(link.itertext()).split())
         plain = target.removeprefix("mailto:").removeprefix("tel:")
         if target and not target.startswith("#") and plain.rstrip("/") != words.rstrip("/"):
-            children = list(link)
-            if children:
-                children[-1].tail = f"{children[-1].tail or ''} ({target})"
-            else:
-                link.text = f"{link.text or ''} ({target})"
+            _append(link, f" ({plain})")
+    for picture in list(tree.iter("img")):
+        words = " ".join((picture.get("alt") or "").split())
+        if words:
+            picture.tail = f"[{words}]{picture.tail or ''}"
     return as_text(str(lxml_html.tostring(tree, encoding="unicode")), is_html=True)
+
+
+def _append(element: etree._Element, text: str) -> None:
+    if len(element):
+        element[-1].tail = f"{element[-1].tail or ''}{text}"
+    else:
+        element.text = f"{element.text or ''}{text}"
 
 
 def _check_attribute(tag: str, name: str, value: str) -> None:

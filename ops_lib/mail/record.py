@@ -24,13 +24,13 @@ def put_on_record(connection: Connection, message: Kept, now: datetime, *, faile
     """
     crm = SqlCrm(connection, now)
     kind = Directory(connection).add_activity_type(ACTIVITY_TYPE, master_type=ACTIVITY_TYPE)
-    is_sent = failed is None
+    is_sent, moment = failed is None, now.replace(microsecond=0)
     content = ActivityContent(
         type_id=kind.type_id,
         status=ActivityStatus.COMPLETED if is_sent else ActivityStatus.CANCELLED,
         description=message.subject if is_sent else f"{message.subject} {FAILED}",
         # It takes no time: what does not start before it ends is never sent to Outlook.
-        when=Timed(now, now),
+        when=Timed(moment, moment),
         notes=notes_of(message.text if is_sent else f"Not sent: {failed}\n\n{message.text}"),
     )
     made = []

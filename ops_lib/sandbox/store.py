@@ -53,6 +53,7 @@ class Organisation:
         self.life = secrets.token_hex(8)  # no sync state outlives the organisation that gave it
         self.sent: list[Outgoing] = []  # everything that was sent, with everybody it went to
         self.outbox: list[Outgoing] = []  # what of it left the organisation, with the recipients outside
+        self.largest_message_bytes = 35_000_000
         self.waiting: list[Waiting] = []  # what was sent and goes later, unless it is removed before
         self.subscriptions = Subscriptions(now)
         self.administration = Administration()

@@ -40,6 +40,8 @@ class Manners:
     says_first_and_last: bool = True
     #: whether occurrences say their original start; else the master alone names changed ones, by the midnight of their day
     names_original_start: bool = True
+    #: whether a draft that is submitted leaves its folder, with a copy for the sent items; else it stays, and there is none
+    takes_drafts: bool = True
     #: decimals of the seconds of some times and days
     decimals: int = field(default=0)
 
@@ -80,6 +82,7 @@ GROMMUNIO = Manners(
     keeps_wall_clock=False,
     says_first_and_last=False,
     names_original_start=False,
+    takes_drafts=False,
     decimals=6,
 )
 KNOWN = {manners.name: manners for manners in (EXCHANGE, GROMMUNIO)}

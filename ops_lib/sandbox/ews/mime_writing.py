@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import mimetypes
+from email.errors import HeaderParseError
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTPUTF8
-from email.utils import format_datetime, formataddr
+from email.utils import format_datetime
 from typing import Any
 
 from .. import ical
@@ -78,7 +80,12 @@ def _type(one: Attachment) -> tuple[str, str]:
 
 def _address(person: Person) -> str:
     name, address = _line(person.name), _line(person.address)
-    return formataddr((name, address), "utf-8") if address.isascii() and name != address else address
+    if not address.isascii() or name in ("", address):
+        return address
+    try:
+        return str(Address(name, addr_spec=address))  # quoted: a name may hold what an address is written with
+    except (ValueError, HeaderParseError):
+        return address
 
 
 def _line(text: str) -> str:

@@ -45,6 +45,7 @@ def create_message(draft: Draft, folder: Folder, disposition: str, session: Sess
         _wait(item, draft.values, session, folder if disposition == "SendAndSaveCopy" else None)
         return success("CreateItem", "<m:Items/>")
     letter = post.Letter("Message", _home(session, draft.values), draft.values, draft.extended, draft.attachments)
+    _check_size(letter, session)
     post.send(
         session.organisation, letter, by=session.user, copy_in=folder if disposition == "SendAndSaveCopy" else None
     )
@@ -70,6 +71,15 @@ def _wait(item: Item, signed: Values, session: Session, copy_in: Folder | None) 
     item.values.update({**signed, "item:IsSubmitted": True})
     item.mailbox.touch_item(item, session.user, ["message:From", "message:Sender", "item:IsSubmitted"])
     session.organisation.waiting.append(post.Waiting(item.extended[_DEFERRED], item, session.user, copy_in))
+
+
+def _check_size(letter: post.Letter, session: Session) -> None:
+    """Refuse what is larger than the organisation lets travel, as it travels: attachments grow by a third."""
+    body = letter.values.get("item:Body")
+    size = len(body.text.encode()) if body is not None else 0
+    size += sum(len(one.content) * 4 // 3 for one in letter.attachments)
+    if size > session.organisation.largest_message_bytes:
+        raise ResponseError("ErrorMessageSizeExceeded")
 
 
 def _home(session: Session, values: Values) -> Mailbox:
@@ -128,8 +138,11 @@ def send_item(session: Session) -> str:
             _wait(item, values, session, folder if saving else None)
             return success("SendItem")
         letter = post.Letter("Message", item.mailbox, values, item.extended, item.attachments)
-        item.mailbox.remove_item(item)
-        post.send(session.organisation, letter, by=session.user, copy_in=folder if saving else None)
+        _check_size(letter, session)
+        leaves = session.manners.takes_drafts
+        if leaves:
+            item.mailbox.remove_item(item)
+        post.send(session.organisation, letter, by=session.user, copy_in=folder if saving and leaves else None)
         return success("SendItem")
 
     return each("SendItem", root.find(f"{M}ItemIds"), one)
