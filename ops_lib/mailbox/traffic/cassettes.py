@@ -238,7 +238,7 @@ def read(path: Path) -> Cassette:
 _FIX = "name a file that syncops capture has written."
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper if hasattr(yaml, "CSafeDumper") else yaml.SafeDumper):  # type: ignore[misc]
     """Long texts in blocks, to be read by people."""
 
 

@@ -44,7 +44,14 @@ _SECRET_KEYS = re.compile(
 
 
 def body(content: bytes, content_type: str, stand_ins: StandIns) -> str:
-    """The body as text, with what may stay."""
+    """The body as text, with what may stay. What the scrubber itself stumbles over is replaced whole."""
+    try:
+        return _body(content, content_type, stand_ins)
+    except Exception:  # noqa: BLE001  whatever it is, nothing unscrubbed may come of it
+        return _gone(content, stand_ins)
+
+
+def _body(content: bytes, content_type: str, stand_ins: StandIns) -> str:
     if not content.strip():
         return ""
     start = content[:2048].lstrip(b"\xef\xbb\xbf \r\n\t")

@@ -24,7 +24,7 @@ _MOMENT = re.compile(r"\b20\d\d-[01]\d-[0-3]\d(?:[T ][0-2]\d:[0-5]\d(?::[0-5]\d(
 _PIECES = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+|[ \t\n\r.,;:!?()\"'/=<>_-]+|.", re.DOTALL)
 _DOTTED = frozenset({"ews.accessasuser.all", "ews.accessasapp", "exchange.asmx", "mail.send", "calendars.readwrite"})
 _TOKEN = re.compile(
-    f"(?P<moment>{_MOMENT.pattern})|(?P<url>{_URL.pattern})|(?P<address>{ADDRESS.pattern})|(?P<guid>{GUID.pattern})|(?P<ip>{IP.pattern})|(?P<host>{HOST.pattern})",
+    f"(?P<code>\\bAADSTS\\d{{4,8}}\\b)|(?P<moment>{_MOMENT.pattern})|(?P<url>{_URL.pattern})|(?P<address>{ADDRESS.pattern})|(?P<guid>{GUID.pattern})|(?P<ip>{IP.pattern})|(?P<host>{HOST.pattern})",
     re.IGNORECASE,
 )
 
@@ -41,7 +41,7 @@ def plain(text: str, stand_ins: StandIns, known: frozenset[str] = frozenset()) -
         kind, value = token.lastgroup or "", token.group(0)
         if kind == "url":
             shown.append(url(value, stand_ins))
-        elif kind == "moment" or (kind == "host" and _CODE.fullmatch(value)):
+        elif kind in ("moment", "code") or (kind == "host" and (_CODE.fullmatch(value) or value.lower() in _DOTTED)):
             shown.append(value)
         else:
             shown.append(getattr(stand_ins, "host" if kind == "ip" else kind)(value))
