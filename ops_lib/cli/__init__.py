@@ -50,7 +50,7 @@ COMMANDS = (
     Command("retry", "retry:retry", "Try again what failed or was set aside."),
     Command("check", "sync:check", "The sync's invariants over the ledger and both sides, read-only."),
     Command("capture", "capture:capture", "A diagnosis with its traffic as one scrubbed file."),
-    Command("explain", "sync:explain", "Why is this activity not on my calendar?"),
+    Command("explain", "explain:explain", "Why is this activity not on my calendar, or this event not in the CRM?"),
     Command("activity", "activity:app", "The CRM's calendar."),
     Command("individual", "master_data:individual", "The prospects and residents that activities are for."),
     Command("template", "template:app", "What pre-fills an email."),

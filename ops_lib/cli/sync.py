@@ -1,4 +1,4 @@
-"""`syncops sync | status | check | explain`: cycles, how the accounts stand, whether both sides agree, and why one entry is not there."""
+"""`syncops sync | status | check`: cycles, how the accounts stand, and whether both sides agree."""
 
 from __future__ import annotations
 
@@ -148,54 +148,6 @@ def check(account: AccountOption = None, host: HostOption = None, as_json: JsonO
             )
         if any(remark.verdict != "waiting" for remark in remarks):
             raise typer.Exit(1)
-
-
-def explain(
-    activity: Annotated[str, typer.Argument(metavar="ACTIVITY", help="The activity's id.")], as_json: JsonOption = False
-) -> None:
-    """Why is this activity not on my calendar? Exit code 1 where it is not in step."""
-    from ops_lib.access.accounts import Accounts
-    from ops_lib.access.hosts import Hosts
-    from ops_lib.crm.store import SqlCrm
-    from ops_lib.errors import NotThere
-    from ops_lib.sync.explain import explain as explained
-    from ops_lib.sync.explain import last_outcomes
-
-    with open_workspace() as workspace, workspace.database.read() as connection:
-        found = SqlCrm(connection, workspace.now()).get([activity]).get(activity)
-        if found is None:
-            raise NotThere(f"there is no activity {activity}", fix="syncops activity list --json shows their ids.")
-        hosts = {each.host_id: each for each in Hosts(connection).all()}
-        accounts = [(each, hosts[each.host_id]) for each in Accounts(connection).of_user(found.user_id)]
-        answer = explained(workspace, connection, found, accounts)
-        history = last_outcomes(connection, activity)
-        if as_json:
-            print_json(
-                {
-                    "activity": activity,
-                    "in_step": answer.in_step,
-                    "item": answer.item_id or None,
-                    "reasons": [{"reason": reason, "next_step": mend} for reason, mend in answer.reasons],
-                    "history": history,
-                }
-            )
-        else:
-            typer.echo(f"{found.description}: " + ("both sides hold it." if answer.in_step else "not in step."))
-            for reason, mend in answer.reasons:
-                typer.echo(f"  because {reason}. To mend it: {mend}")
-            rows = [(h["at"], h["run"], h["action"], h["side"], h["outcome"], _why(h)) for h in history]
-            print_table(("when", "run", "what", "where", "outcome", "why"), rows, empty="  No run has touched it yet.")
-        if not answer.in_step:
-            raise typer.Exit(1)
-
-
-def _why(event: dict[str, Any]) -> str:
-    """Why a run did something; of a conflict also what it set aside."""
-    loser = event["loser"]
-    if loser is None:
-        return str(event["reason"])
-    place = f", {loser['location']}" if loser["location"] else ""
-    return f"{event['reason']}. Set aside: {loser['description']!r}, {loser['start']} to {loser['end']}{place}"
 
 
 # ── which accounts ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,9 +11,10 @@ from ops_lib.database.engine import Database
 from ops_lib.errors import AnswerLost, ItemRefused, MailboxError, NotThere, ServerFailed
 from ops_lib.mailbox import ItemContent, ItemUpdate, Mailbox
 from ops_lib.model import Kind, Written
-from ops_lib.sync.explain import explain, last_outcomes
+from ops_lib.sync.explain import explain
 from ops_lib.sync.failures import failures, put_back
 from ops_lib.sync.ledger import Ledger, Retry
+from ops_lib.sync.timeline import last_outcomes
 from ops_lib.workspace import Settings, Workspace
 from tests.support.memory_mailbox import MemoryMailbox
 from tests.sync.desk import Desk, at
