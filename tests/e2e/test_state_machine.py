@@ -104,6 +104,7 @@ class OverHttp(TwoSides):
     sync_states_are_forgotten = None
     a_sync_state_is_silently_forgotten = None
     the_mailbox_moves = None
+    somebody_edits_during_a_cycle = None
 
 
 @pytest.fixture(scope="module", params=["exchange", "grommunio"])

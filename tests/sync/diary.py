@@ -6,6 +6,7 @@ Outlook's own is *Busy* to the CRM; those are compared by their times.
 
 from __future__ import annotations
 
+import html
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -43,6 +44,11 @@ def number_of(title: str) -> int:
 
 def _line(text: str) -> str:
     return " ".join(text.split())[:255].rstrip()
+
+
+def _text(body: str) -> str:
+    """What an HTML body says, on one line."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", body)).split())
 
 
 def _spoken(when: Timed | AllDay) -> tuple[str, str]:
@@ -106,6 +112,7 @@ class Diary:
     born_in_crm: set[int] = field(default_factory=set)
     series: set[int] = field(default_factory=set)
     removed: set[int] = field(default_factory=set)  # by anybody, ever
+    doubled: set[int] = field(default_factory=set)  # the user took up one of two that the server had made of it
     written: dict[int, str] = field(default_factory=dict)  # what the user last wrote into the body in Outlook
     touched: dict[str, set[int]] = field(default_factory=lambda: {CRM: set(), OUTLOOK: set()})
     taken: Counter[int] = field(default_factory=Counter)  # how many of a number the CRM removed since
@@ -168,15 +175,22 @@ class Diary:
             activities = [activity for activity in activities if window.shows(activity.when)]
         tasks = [item for item in items if item.kind is Kind.TASK]
         if any(not goes_out(activity, type_ids, has_task=bool(tasks)) for activity in activities):
-            if number not in self.series and max(len(items), len(activities)) > 1:
+            if number not in self.series | self.doubled and max(len(items), len(activities)) > 1:
                 yield f"twice: {[*items, *activities]}"
             return
         crm = sorted((crm_row(a, as_task=bool(tasks) and is_as_task(a)) for a in activities), key=str)
         outlook = sorted((outlook_row(item) for item in items), key=str)
+        if any(item.is_private for item in items):
+            # The CRM's own, marked so by its user: only the time goes either way.
+            crm, outlook = ([row._replace(title="", place="") for row in rows] for rows in (crm, outlook))
         if crm != outlook:
             yield f"Outlook has {outlook}, the CRM {crm}"
-        if number not in self.series and len(items) > 1:
+        if number not in self.series | self.doubled and len(items) > 1:
             yield f"twice in Outlook: {outlook}"
+        if is_whole and [len(items), len(activities)] == [1, 1] and items[0].body is not None:
+            told, notes = _text(items[0].body), " ".join(activities[0].notes.split())
+            if notes not in told:
+                yield f"the notes in the CRM are {notes!r}, and the body in Outlook is {told!r}"
 
     def _lost(self, number: int, now: Calendar, window: Shown, type_ids: frozenset[str]) -> Iterator[str]:
         crm, outlook = now.rows(CRM, number), now.rows(OUTLOOK, number)

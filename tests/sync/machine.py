@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -36,6 +35,23 @@ PASSING: list[Callable[[], MailboxError]] = [
     lambda: ServerBusy("busy", response_code="ErrorServerBusy"),
 ]
 REFUSED = ItemRefused("the item is corrupt", response_code="ErrorItemCorrupt")
+
+
+MEANWHILE: dict[str, Callable[[Any, int, str, Timed], None]] = {
+    "crm_adds": lambda machine, pick, words, when: machine.crm_adds(words, when, "Tour"),
+    "crm_deletes": lambda machine, pick, words, when: machine.crm_deletes(pick),
+    "crm_cancels": lambda machine, pick, words, when: machine.crm_sets_status(pick, ActivityStatus.CANCELLED),
+    "crm_moves": lambda machine, pick, words, when: machine.crm_moves(pick, when),
+    "crm_reschedules": lambda machine, pick, words, when: machine.crm_reschedules(pick, when),
+    "crm_retitles": lambda machine, pick, words, when: machine.crm_retitles(pick, words),
+    "crm_writes_notes": lambda machine, pick, words, when: machine.crm_writes_notes_and_place(pick, words, "Lobby"),
+    "outlook_copies": lambda machine, pick, words, when: machine.outlook_copies(pick, words),
+    "outlook_deletes": lambda machine, pick, words, when: machine.outlook_deletes(pick),
+    "outlook_moves": lambda machine, pick, words, when: machine.outlook_moves(pick, when),
+    "outlook_retitles": lambda machine, pick, words, when: machine.outlook_retitles(pick, words),
+    "the_mailbox_moves": lambda machine, pick, words, when: machine.the_mailbox_moves(),
+}
+"""What people do while a worker is at the account."""
 
 
 def starts_of(series: tuple[int, float, int, int]) -> list[Any]:
@@ -149,12 +165,15 @@ class TwoSides(RuleBasedStateMachine):
 
     # ── Outlook ──────────────────────────────────────────────────────────────────────────────────────────────────────
     def item(self, pick: int, *kinds: Kind) -> Item | None:
-        """Something that the user may take up: not a double of ours that is still to be removed, which edited would be an entry of its own."""
+        """Something that the user takes up. A double of ours that was still to be removed may then become an entry of its own."""
         items = [item for item in self.office.outlook.every() if item.kind in (kinds or tuple(Kind))]
-        count = Counter(number_of(item.subject) for item in items)
-        whole = self.office.diary.born_in_crm - self.office.diary.series
-        items = [item for item in items if count[number_of(item.subject)] == 1 or number_of(item.subject) not in whole]
-        return items[pick % len(items)] if items else None
+        if not items:
+            return None
+        chosen, diary = items[pick % len(items)], self.office.diary
+        number = number_of(chosen.subject)
+        if number in diary.born_in_crm - diary.series and sum(number_of(i.subject) == number for i in items) > 1:
+            diary.doubled.add(number)
+        return chosen
 
     def master(self, pick: int) -> Item | None:
         masters = [item for item in self.office.outlook.items.values() if item.item_type is ItemType.MASTER]
@@ -238,8 +257,8 @@ class TwoSides(RuleBasedStateMachine):
     @rule(pick=PICK, private=st.booleans())
     def outlook_makes_private(self, pick: int, private: bool) -> None:
         item, diary = self.item(pick, Kind.EVENT), self.office.diary
-        # Of the CRM's own event, made private by its user, only the time travels: which words stand on either side then is told elsewhere.
-        if item is not None and number_of(item.subject) not in diary.born_in_crm:
+        # Of a series that began as the CRM's own event, one activity is the CRM's and the others are Outlook's: told elsewhere.
+        if item is not None and number_of(item.subject) not in diary.born_in_crm & diary.series:
             self.office.outlook.edit(item.item_id, is_private=private)
             self.in_outlook(item)
 
@@ -287,7 +306,8 @@ class TwoSides(RuleBasedStateMachine):
     @rule(pick=PICK, series=SERIES)
     def outlook_makes_a_series_of_a_single(self, pick: int, series: tuple[int, float, int, int]) -> None:
         item = self.item(pick, Kind.EVENT)
-        if item is not None and item.item_type is ItemType.SINGLE and isinstance(item.when, Timed):
+        is_secret = item is not None and item.is_private and number_of(item.subject) in self.office.diary.born_in_crm
+        if item is not None and item.item_type is ItemType.SINGLE and isinstance(item.when, Timed) and not is_secret:
             self.office.diary.series.add(number_of(item.subject))
             step, count = series[2:]
             starts = [item.when.start + timedelta(days=step * number) for number in range(count)]
@@ -388,6 +408,20 @@ class TwoSides(RuleBasedStateMachine):
             self.office.work()
 
         self.office.work(Life(at={f"{moment} {call}": meanwhile}))
+
+    @rule(
+        edit=st.sampled_from(sorted(MEANWHILE)),
+        pick=PICK,
+        words=WORDS,
+        when=SLOTS,
+        call=CALLS,
+        moment=st.sampled_from(["before", "after"]),
+    )
+    def somebody_edits_during_a_cycle(
+        self, edit: str, pick: int, words: str, when: Timed, call: str, moment: str
+    ) -> None:
+        """What the worker has read is no longer so when it writes."""
+        self.office.work(Life(at={f"{moment} {call}": lambda: MEANWHILE[edit](self, pick, words, when)}))
 
     @precondition(lambda self: sum(1 for _ in self.office.outlook.every()) < 60)
     @rule()
