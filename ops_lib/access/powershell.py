@@ -70,6 +70,11 @@ def undo_file_of(host: Host) -> str:
     return f"syncops-undo-{_own(host).replace(' ', '-')}.csv"
 
 
+def script_name(host: Host, kind: str) -> str:
+    """The file of a host's script; ``kind``: mend, undo, collect, setup."""
+    return f"{kind}-{_own(host).replace(' ', '-')}.ps1"
+
+
 def _settings(host: Host, *, acts: bool) -> str:
     group, assignment = (quote(group_of(host)), quote(assignment_of(host))) if acts else ("", "")
     return parts.settings(quote(host.service_user), quote(undo_file_of(host)), group, assignment)

@@ -304,13 +304,15 @@ def judge(host: Host, accounts: Sequence[Account], seen: Iterable[Observation], 
     for each in seen:
         if each.source == source:
             by_key.setdefault((each.user.lower(), each.right), []).append(each)
-    return tuple(
-        judge_one(
-            expected, _one(account.mailbox.lower(), right, by_key.get((account.mailbox.lower(), right), []), source)
-        )
-        for account in accounts
-        for right, expected in needs(host, account).items()
-    )
+    cells = []
+    for account in accounts:
+        user = account.mailbox.lower()
+        for right, expected in needs(host, account).items():
+            cell = judge_one(expected, _one(user, right, by_key.get((user, right), []), source))
+            if cell.verdict == "more" and not is_used(host, account):
+                cell = replace(cell, why="the account is disabled: nothing of this is needed any more")
+            cells.append(cell)
+    return tuple(cells)
 
 
 def _one(user: str, right: Right, seen: Sequence[Observation], source: Source) -> Observation:
@@ -335,12 +337,12 @@ def _one(user: str, right: Right, seen: Sequence[Observation], source: Source) -
 
 
 # ── drift ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-Drifted = Literal["lost", "narrowed", "gained", "user added", "user gone", "no longer known"]
+Drifted = Literal["lost", "narrowed", "gained", "user added", "user gone", "no longer known", "still not known"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """What changed between two checks. ``right`` is None for a user who came or went; ``after`` says then what a user who came still lacks."""
+    """What changed between two checks; ``still not known`` is said of what was out of sight at the last one already. ``right`` is None for a user who came or went; ``after`` says then what a user who came still lacks."""
 
     user: str
     change: Drifted
@@ -350,7 +352,10 @@ class Drift:
 
 
 def drift(before: Matrix, after: Matrix) -> tuple[Drift, ...]:
-    """What came and went since the last check (P6), losses first. A right that was unknown and is known now is no drift."""
+    """What came and went since the last check (P6), losses first.
+
+    No drift is a right that was unknown and is known now, and one that nobody needs and that could not be seen.
+    """
     added, gone = set(after.users) - set(before.users), set(before.users) - set(after.users)
     changes = [Drift(user=user, change="user gone") for user in gone]
     changes += [Drift(user=user, change="user added", after=_lacking(after, user)) for user in added]
@@ -361,6 +366,8 @@ def drift(before: Matrix, after: Matrix) -> tuple[Drift, ...]:
             continue
         change: Drifted = "gained"
         if cell.holds is Holds.UNKNOWN:
+            if cell.expected in (Need.ALLOWED, Need.UNNEEDED):
+                continue
             change = "no longer known"
         elif cell.holds is Holds.NO:
             change = "lost"

@@ -82,7 +82,7 @@ class RightsChecks:
                 for cell in before.known.cells
                 if cell.source in sources and (cell.user in checked or cell.user not in wanted)
             ]
-            found = drift(replace(before.matrix, cells=tuple(compared)), matrix)
+            found = _with_what_is_new(drift(replace(before.matrix, cells=tuple(compared)), matrix), before.matrix)
             if not any(cell.source in sources for cell in before.known.cells):
                 found = None  # seen from this side for the first time: nothing has come or gone
             now_known = {_key(cell) for cell in matrix.cells if cell.holds is not Holds.UNKNOWN}
@@ -106,6 +106,17 @@ class RightsChecks:
         }
         self.forget(host)
         self._connection.execute(insert(properties).values(name=_name(host), value=json.dumps(document)))
+
+
+def _with_what_is_new(found: Collection[Drift], before: Matrix) -> tuple[Drift, ...]:
+    """Tells what was out of sight at the last check already from what has become so since."""
+    unseen = {(cell.user, cell.right) for cell in before.cells if cell.holds is Holds.UNKNOWN}
+    return tuple(
+        replace(each, change="still not known")
+        if each.change == "no longer known" and (each.user, each.right) in unseen
+        else each
+        for each in found
+    )
 
 
 def _key(cell: Cell) -> tuple[str, Right, Source]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +9,14 @@ import typer
 
 from ops_lib.access.powershell import can_be_mended
 from ops_lib.cli import print_table, say
-from ops_lib.diagnosis.permissions import is_blind
+from ops_lib.diagnosis.permissions import OUT_OF_SIGHT, lines_of, summary
+from ops_lib.reports.words import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ops_lib.access.rights import Cell, Row
+    from ops_lib.access.rights import Cell
     from ops_lib.diagnosis.permissions import Checked
-
-_VERDICTS = {"missing": "missing", "unknown": "unknown", "more": "more than needed", "ok": "ok"}
 
 
 def document(found: Checked, now: datetime) -> dict[str, Any]:
@@ -79,14 +77,16 @@ def _side(cell: Cell | None) -> dict[str, str] | None:
 
 def show(found: Checked, *, only_changes: bool = False) -> None:
     """The check for a person to read; ``only_changes`` leaves out what was the same at the last check."""
-    _show_summary(found)
+    typer.echo(summary(found))
+    if found.collected is not None and found.collected.halted is not None:
+        typer.echo(f"The server was not asked any further: {found.collected.halted}")
     _show_drift(found)
     if only_changes and found.drift is not None:
         return
     rows = found.matrix.rows()
     print_table(
         ("user", "right", "verdict", "what was seen", "why"),
-        _lines(rows),
+        [(each.who, ", ".join(each.rights), each.verdict, each.seen, each.why) for each in lines_of(found.matrix)],
         empty="Every right is as the sync needs it, and none is more.",
     )
     for row in rows:
@@ -105,78 +105,22 @@ def show(found: Checked, *, only_changes: bool = False) -> None:
         say(f"The script that mends it: syncops rights script --host {found.host.name!r}")
 
 
-def _show_summary(found: Checked) -> None:
-    rows, users = found.matrix.rows(), found.matrix.users
-    red = {row.user for row in rows if row.is_red}
-    blind = {row.user for row in rows if is_blind(row)} - red
-    typer.echo(
-        f"{found.host.name} ({found.host.access}): {_counted(len(users), 'mailbox', 'mailboxes')}; {len(red)} with something missing, "
-        f"{len(blind)} more that could not be seen whole, {len(users) - len(red) - len(blind)} as they should be."
-    )
-    if found.collected is not None and found.collected.halted is not None:
-        typer.echo(f"The server was not asked any further: {found.collected.halted}")
-
-
-_Line = tuple[str, str, str, str, str]
-
-
-def _lines(rows: Sequence[Row]) -> list[_Line]:
-    """One line for what one user lacks for one reason; what is as it should be is left out."""
-    lines: dict[tuple[str, str, str, str], list[str]] = {}
-    for row in rows:
-        if row.verdict == "ok" or (row.verdict == "unknown" and row.expected in ("allowed", "not needed")):
-            continue
-        verdict = _VERDICTS[row.verdict] if row.is_red or row.verdict != "missing" else "missing, wanted"
-        seen = "; ".join(
-            f"{cell.source}: {cell.observed}"
-            for cell in (row.ews, row.powershell)
-            if cell is not None and cell.observed
-        )
-        lines.setdefault((row.user, verdict, seen, row.why), []).append(row.right.value.replace("_", " "))
-    return _together(
-        [(user, ", ".join(rights), verdict, seen, why) for (user, verdict, seen, why), rights in lines.items()]
-    )
-
-
-_MANY = 3
-
-
-def _together(lines: Sequence[_Line]) -> list[_Line]:
-    """What could not be seen of many users for one reason becomes one line."""
-    reasons: dict[tuple[str, str], list[_Line]] = {}
-    for line in lines:
-        if line[2] == "unknown":
-            reasons.setdefault((line[1], line[4]), []).append(line)
-    found = []
-    for line in lines:
-        same = reasons.get((line[1], line[4]), []) if line[2] == "unknown" else []
-        if len(same) <= _MANY:
-            found.append(line)
-        elif line is same[0]:
-            found.append((f"{line[0]} and {len(same) - 1} more", *line[1:]))
-    return found
-
-
 def _show_drift(found: Checked) -> None:
     if found.drift is None:
         typer.echo("This is the first check: the next one shows what has changed since.")
         return
     since = f"{found.previous:%Y-%m-%d %H:%M} UTC" if found.previous else "the last check"
-    lost_sight = [each for each in found.drift if each.change == "no longer known"]
+    lost_sight = [each for each in found.drift if each.change in OUT_OF_SIGHT]
     rows = [
         (each.user, each.change, each.right.value.replace("_", " ") if each.right else "", each.before, each.after)
         for each in found.drift
-        if each.change != "no longer known"
+        if each.change not in OUT_OF_SIGHT
     ]
     what = "Nothing that could be seen" if lost_sight else "Nothing"
     print_table(("user", f"since {since}", "right", "before", "now"), rows, empty=f"{what} has changed since {since}.")
     if lost_sight:
         users = len({each.user for each in lost_sight})
         typer.echo(
-            f"{_counted(len(lost_sight), 'right', 'rights')} of {_counted(users, 'user', 'users')} "
+            f"{counted(len(lost_sight), 'right', 'rights')} of {counted(users, 'user', 'users')} "
             f"{'was' if len(lost_sight) == 1 else 'were'} known at {since} and could not be seen now."
         )
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +29,10 @@ from ops_lib.workspace import Workspace
 
 WAIT_SECONDS = 60.0
 """So long a check waits for another one that tries sending through the same host."""
+
+
+OUT_OF_SIGHT = ("no longer known", "still not known")
+"""The changes that say no more than that a right could not be seen this time."""
 
 
 class Shown(Protocol):
@@ -87,6 +91,86 @@ def is_blind(row: Row) -> bool:
     return row.verdict == "unknown" and row.expected == "needed"
 
 
+# ── in words ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+VERDICT_WORDS = {"missing": "missing", "unknown": "unknown", "more": "more than needed", "ok": "ok"}
+_MANY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one user lacks, or has too much, for one reason. ``others``: so many more of whom the same could not be seen."""
+
+    user: str
+    rights: tuple[str, ...]
+    verdict: str
+    seen: str
+    why: str
+    evidence: str
+    others: int = 0
+
+    @property
+    def who(self) -> str:
+        """The user, and how many more."""
+        return f"{self.user} and {self.others} more" if self.others else self.user
+
+
+def verdict_words(row: Row) -> str:
+    """The row's verdict as it is shown."""
+    return VERDICT_WORDS[row.verdict] if row.is_red or row.verdict != "missing" else "missing, wanted"
+
+
+def summary(checked: Checked) -> str:
+    """A host's check in one sentence."""
+    rows, users = checked.matrix.rows(), checked.matrix.users
+    red = {row.user for row in rows if row.is_red}
+    blind = {row.user for row in rows if is_blind(row)} - red
+    number = "1 mailbox" if len(users) == 1 else f"{len(users)} mailboxes"
+    return (
+        f"{checked.host.name} ({checked.host.access}): {number}; {len(red)} with something missing, "
+        f"{len(blind)} more that could not be seen whole, {len(users) - len(red) - len(blind)} as they should be."
+    )
+
+
+def lines_of(matrix: Matrix) -> list[Line]:
+    """What is not as it should be, worst first: one line for what one user lacks for one reason, and for what could not be seen of many."""
+    found: dict[tuple[str, str, str, str], list[Row]] = {}
+    for row in matrix.rows():
+        if row.verdict == "ok" or (row.verdict == "unknown" and row.expected in ("allowed", "not needed")):
+            continue
+        cells = [cell for cell in (row.ews, row.powershell) if cell is not None and cell.observed]
+        seen = "; ".join(f"{cell.source}: {cell.observed}" for cell in cells)
+        found.setdefault((row.user, verdict_words(row), seen, row.why), []).append(row)
+    lines = [
+        Line(
+            user,
+            tuple(row.right.value.replace("_", " ") for row in rows),
+            verdict,
+            seen,
+            why,
+            "; ".join(dict.fromkeys(c.evidence for row in rows for c in (row.ews, row.powershell) if c and c.evidence)),
+        )
+        for (user, verdict, seen, why), rows in found.items()
+    ]
+    return _together(lines)
+
+
+def _together(lines: Sequence[Line]) -> list[Line]:
+    """What could not be seen of many users for one reason becomes one line."""
+    reasons: dict[tuple[tuple[str, ...], str], list[Line]] = {}
+    for line in lines:
+        if line.verdict == "unknown":
+            reasons.setdefault((line.rights, line.why), []).append(line)
+    found = []
+    for line in lines:
+        same = reasons.get((line.rights, line.why), []) if line.verdict == "unknown" else []
+        if len(same) <= _MANY:
+            found.append(line)
+        elif line is same[0]:
+            found.append(replace(line, others=len(same) - 1))
+    return found
+
+
+# ── checking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 def by_host(workspace: Workspace, accounts: Sequence[Account]) -> list[tuple[Host, list[Account]]]:
     """The accounts by their host, hosts in their order; hosts without any are left out."""
     with workspace.database.read() as connection:

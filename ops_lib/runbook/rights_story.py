@@ -54,9 +54,7 @@ def _over_the_weekend(demo: Demo, delegated: list[Account], acted_for: list[Acco
     organisation.set_private_viewer(delegated[0].mailbox, service, allowed=False)
     left, out_of_scope, being_moved = acted_for[0], acted_for[-2], acted_for[-1]
     organisation.grant_impersonation(service, {each.mailbox for each in acted_for if each is not out_of_scope})
-    demo.sandbox.faults.add(
-        {"mailbox": being_moved.mailbox, "fault": {"response_code": "ErrorMailboxMoveInProgress"}}
-    )
+    demo.sandbox.faults.add({"mailbox": being_moved.mailbox, "fault": {"response_code": "ErrorMailboxMoveInProgress"}})
     community = demo.population.communities[0]
     new = "nora.diaz@sunrise.example"
     organisation.add_mailbox(new, password=demo.sandbox.passwords[service], name="Nora Diaz", zone=community.time_zone)

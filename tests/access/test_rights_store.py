@@ -72,10 +72,10 @@ def test_users_and_rights_that_came_and_went_are_told(sqlite_database: Database)
 
 @pytest.mark.req("P6")
 def test_a_right_lost_while_the_server_was_away_is_told(sqlite_database: Database) -> None:
-    """Known, unknown, gone: the second check says that it is no longer known, the third that it is lost."""
+    """Known, unknown, unknown still, gone: each check says so, and what was out of sight before is told from what became so."""
     kept(sqlite_database, a_matrix((ALICE, Holds.YES)))
     assert told(kept(sqlite_database, a_matrix((ALICE, Holds.UNKNOWN)))) == [(ALICE, "no longer known")]
-    assert told(kept(sqlite_database, a_matrix((ALICE, Holds.UNKNOWN)))) == [(ALICE, "no longer known")]
+    assert told(kept(sqlite_database, a_matrix((ALICE, Holds.UNKNOWN)))) == [(ALICE, "still not known")]
     assert told(kept(sqlite_database, a_matrix((ALICE, Holds.NO)))) == [(ALICE, "lost")]
     assert kept(sqlite_database, a_matrix((ALICE, Holds.NO))) == ()
 
