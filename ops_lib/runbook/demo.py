@@ -37,6 +37,9 @@ MARKER = ".syncops-demo"
 
 COMPANY_HOST = "Company Exchange"
 
+AUTHORITY_FILE = "sandbox-ca.pem"
+PASSWORD_FILE = "service-password"  # noqa: S105  a file's name
+
 _KINDS = {"referral source": "referral"}
 """What the population calls a kind of individual, where the CRM has another word."""
 
@@ -75,8 +78,11 @@ class Demo:
         self.workspace.close()
 
 
-def make(folder: Path) -> Demo:
-    """Build the customer in ``folder``, which is emptied first where an earlier demo made it. **Raises** `WorkspaceError` for anybody else's."""
+def make(folder: Path, *, onboarded: bool = True) -> Demo:
+    """Build the customer in ``folder``, which is emptied first where an earlier demo made it. **Raises** `WorkspaceError` for anybody else's.
+
+    Not ``onboarded``, its CRM holds the people and their activities, and there is no host and no account yet.
+    """
     _clear(folder)
     folder.mkdir(parents=True, mode=0o700)  # the mailboxes are made up, but the folder is what a real one should be
     clock = DemoClock()
@@ -87,7 +93,9 @@ def make(folder: Path) -> Demo:
         workspace = _workspace(folder, clock)
         load_crm(workspace, population)
         demo = Demo(workspace, sandbox, clock, population)
-        _onboard(demo)
+        _leave_credentials(demo)
+        if onboarded:
+            _onboard(demo)
     except BaseException:
         sandbox.stop()
         raise
@@ -149,6 +157,34 @@ def for_notebook(tell: Callable[[Demo], str] | None = None) -> tuple[Workspace, 
     return demo.workspace, (tell or story.monday_morning)(demo)
 
 
+def before_onboarding() -> Demo:
+    """The customer on the day before: an Exchange organisation, a CRM with people, and nothing that joins them. Gone with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="syncops-demo-")) / "demo"
+    demo = make(folder, onboarded=False)
+    atexit.register(_end, demo, folder.parent)
+    _remove_when_we_end(folder.parent)
+    return demo
+
+
+def add_host(demo: Demo, name: str = COMPANY_HOST, community: str = "all") -> None:
+    """Add a host of the customer that signs in with the service account."""
+    with demo.workspace.database.begin() as connection:
+        Hosts(connection).add(
+            name,
+            HostInput(
+                url=demo.sandbox.ews_url_https,
+                auth="basic",
+                access="impersonation",
+                version="2019",
+                community=community,
+                service_user=demo.sandbox.residents.service.address,
+                secret=file_reference(demo.workspace.path / PASSWORD_FILE),
+                ca_bundle=str(demo.workspace.path / AUTHORITY_FILE),
+                all_day_tasks=True,
+            ),
+        )
+
+
 # ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 def cycle(demo: Demo, *, minutes: float = 15) -> Fleet:
     """A fleet at the next due time."""
@@ -164,35 +200,22 @@ def _workspace(folder: Path, clock: DemoClock) -> Workspace:
     return Workspace(made.path, made.settings, clock)
 
 
+def _leave_credentials(demo: Demo) -> None:
+    """Put what the customer's administrator would hand over into the workspace: the authority's certificate and the service account's password."""
+    shutil.copyfile(demo.sandbox.ca_file, demo.workspace.path / AUTHORITY_FILE)
+    password = demo.workspace.path / PASSWORD_FILE
+    password.touch(mode=0o600)
+    password.write_text(demo.sandbox.residents.service.password + "\n", encoding="utf-8")
+
+
 def _onboard(demo: Demo) -> None:
     """Two hosts (the company's, and one community's own) that sign in with the service account, and an account for every user."""
-    workspace, population, sandbox = demo.workspace, demo.population, demo.sandbox
-    service = sandbox.residents.service
-    authority = workspace.path / "sandbox-ca.pem"
-    shutil.copyfile(sandbox.ca_file, authority)
-    password = workspace.path / "service-password"
-    password.touch(mode=0o600)
-    password.write_text(service.password + "\n", encoding="utf-8")
-    own = population.communities[-1]
-    with workspace.database.begin() as connection:
-        hosts, accounts = Hosts(connection), Accounts(connection)
-        for name, community in ((COMPANY_HOST, "all"), (f"{own.name} Exchange", own.name)):
-            hosts.add(
-                name,
-                HostInput(
-                    url=sandbox.ews_url_https,
-                    auth="basic",
-                    access="impersonation",
-                    version="2019",
-                    community=community,
-                    service_user=service.address,
-                    secret=file_reference(password),
-                    ca_bundle=str(authority),
-                    all_day_tasks=True,
-                ),
-            )
-        for user in population.users:
-            accounts.add(user.email, all_day_tasks=True)
+    own = demo.population.communities[-1]
+    add_host(demo)
+    add_host(demo, f"{own.name} Exchange", own.name)
+    with demo.workspace.database.begin() as connection:
+        for user in demo.population.users:
+            Accounts(connection).add(user.email, all_day_tasks=True)
 
 
 def _when(activity: people.Activity) -> When:

@@ -14,11 +14,14 @@ from datetime import date
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ops_lib.errors import InputError, NotThere, OpsError
 from ops_lib.runbook.tables import widen_tables
 from ops_lib.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ops_lib.runbook.demo import Demo
 
 Outcome = Literal["ok", "findings", "blocked", "failed"]
 OUTCOMES: tuple[Outcome, ...] = ("ok", "findings", "blocked", "failed")
@@ -31,10 +34,11 @@ DEMO = "demo"
 
 @dataclass(frozen=True)
 class Opened:
-    """What a notebook works on: a workspace, and for the demo the user whose calendar is worth looking at."""
+    """What a notebook works on: a workspace, and for the demo the user whose calendar is worth looking at, and the demo itself."""
 
     workspace: Workspace
     user: str = ""
+    demo: Demo | None = None
 
 
 def start(stem: str, workspace: str = DEMO) -> Any:

@@ -17,6 +17,11 @@ def numbered(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def without_empty(table: pd.DataFrame) -> pd.DataFrame:
+    """The table, numbered, without the columns in which nothing is said."""
+    return numbered(table[[name for name in table.columns if table.empty or (table[name].astype("str") != "").any()]])
+
+
 def text_column(texts: Sequence[str]) -> pd.Series[Any]:
     """A column of texts, of that type even where it is empty."""
     import pandas as pd
