@@ -132,6 +132,7 @@ def test_a_refused_password_and_then_a_closed_gate(workspace: Workspace, sandbox
         {"operation": "GetFolder", "fault": {"response_code": "ErrorMailboxMoveInProgress"}},
         {"operation": "GetFolder", "fault": {"soap_fault": "ErrorNonExistentMailbox"}},
         {"operation": "GetFolder", "fault": {"truncate": "chunk", "keep": 0.5}},
+        {"operation": "GetFolder", "fault": {"truncate": "length"}},
     ],
     ids=lambda rule: "_".join(map(str, rule["fault"].values()))[:40],
 )

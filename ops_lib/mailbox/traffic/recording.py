@@ -76,7 +76,8 @@ class Recorder:
         kept.answer_headers = [(name, value) for name, value in raw.headers.items()]
         kept.reason, kept.content, kept.broke = response.reason or "", content, broke
         kept.status = response.status_code
-        unpacked = [each for each in kept.answer_headers if each[0].lower() != "content-encoding"]
+        packing = ("content-encoding", "transfer-encoding")
+        unpacked = [each for each in kept.answer_headers if each[0].lower() not in packing]
         response.raw = answer_from(kept.status, kept.reason, unpacked, content, broke, sock)
         return response
 
