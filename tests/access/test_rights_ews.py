@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ from ops_lib.sandbox.rights import Rights
 from ops_lib.sandbox.server import Sandbox
 from ops_lib.workspace import Workspace
 from tests.mailbox.cassettes import load, messages
-from tests.mailbox.stub import Reply, Stub, response, success
+from tests.mailbox.stub import Asked, Reply, Stub, response, success
 from tests.support.command_line import CommandLine
 from tests.support.sandbox import ALICE, BOB, CAROL, SERVICE
 
@@ -230,6 +231,56 @@ def test_a_recorded_refusal_of_the_folder_is_no_right(folder: str) -> None:
     """Level None on the real server is refused with ErrorAccessDenied, which counts as no right to read or write."""
     (message,) = messages([each for each in load(f"get_{folder}_rights_none") if each.operation == "GetFolder"][-1])
     assert message.response_code == "ErrorAccessDenied"
+
+
+def replayed(asked: Asked, _: int) -> Reply:
+    """The recorded server: each mailbox is named after the level that the service account has in it; nobody may be impersonated."""
+    body = asked.body.decode()
+    if "ExchangeImpersonation" in body:
+        return Reply(load("impersonate_carol_denied")[-1].body)
+    if "GetFolder" not in body:
+        return Reply(status=500)  # nothing else was recorded of these mailboxes
+    level = re.search(r">(\w+)@example\.test<", body)
+    assert level is not None
+    answers = []
+    for kind in re.findall(r'DistinguishedFolderId Id="(calendar|tasks)"', body):
+        recorded = [each for each in load(f"get_{kind}_rights_{level[1]}") if each.operation == "GetFolder"]
+        answers += re.findall(rb"<m:GetFolderResponseMessage .*?</m:GetFolderResponseMessage>", recorded[-1].body, re.S)
+    return Reply(response("GetFolder", b"".join(answers).decode()))
+
+
+@pytest.mark.req("P4", "P5")
+def test_the_matrix_is_judged_from_a_real_servers_traffic(look: Look) -> None:
+    """Played the answers that a real server gave at each level, the check finds red what its writes were refused, and leaves open what they cannot tell."""
+    levels = ["none", "reviewer", "author", "editor", "owner"]
+    users = [f"{level}@example.test" for level in levels]
+    with Stub(replayed) as stub:
+        found = look(*users, url=stub.url)
+    accounts = [an_account(each) for each in users]
+    cells = judge(HOST, accounts, found.observations, "ews")
+    matrix = Matrix(host="exchange", access="delegate", service_user=SERVICE, cells=cells)
+    calendar, tasks = [Right.CALENDAR_READ, Right.CALENDAR_WRITE], [Right.TASKS_READ, Right.TASKS_WRITE]
+
+    def of(verdict: str, user: str) -> list[Right]:
+        rows = [row for row in matrix.rows() if row.user == user and row.expected == "needed"]
+        return sorted((row.right for row in rows if row.verdict == verdict), key=list(Right).index)
+
+    assert {level: of("missing", user) for level, user in zip(levels, users, strict=True)} == {
+        "none": calendar + tasks,
+        "reviewer": [Right.CALENDAR_WRITE, Right.TASKS_WRITE],
+        "author": [Right.CALENDAR_WRITE],
+        "editor": [],
+        "owner": calendar + tasks,  # by name alone: that server gives an Owner no right on the items
+    }
+    assert {level: of("unknown", user) for level, user in zip(levels, users, strict=True)} == {
+        "none": [],
+        "reviewer": [Right.TASKS_READ],
+        "author": tasks,
+        "editor": [],
+        "owner": [],
+    }
+    assert not [row for row in matrix.rows() if row.verdict == "more"]
+    assert len(stub.asked) <= 4 * len(users)
 
 
 # ── the mailbox ──────────────────────────────────────────────────────────────────────────────────────────────────────
