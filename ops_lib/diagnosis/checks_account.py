@@ -298,7 +298,7 @@ def sync_state(case: Case) -> Iterator[Told]:
                 source="server",
             )
         elif probe.outcome == "failed":
-            yield case.not_seen(probe, source="server", subject=subject)
+            yield case.failed(probe, source="server", subject=subject)
         elif probe.why == "no cycle has stored a state yet":
             if name == "calendar":
                 yield Told(verdict="ok", observed="none is stored yet: the next cycle reads everything", subject=subject, evidence="reading positions", source="records")  # fmt: skip
@@ -515,7 +515,7 @@ CHECKS = (
     Check("sync_state", "account", "a sync state that the server takes", sync_state, (*_WAY, "mailbox", "impersonation", "folders")),
     Check("crm", "account", "activities of chosen types", crm),
     Check("lease", "account", "one worker at a time", lease),
-    Check("status", "account", "Syncing", status, ("enabled", *_WAY, "retirement", "mailbox", "impersonation", "folders", "time_zone")),
+    Check("status", "account", "Syncing", status, ("enabled", *_WAY, "retirement", "mailbox", "impersonation", "folders", "time_zone", "sync_state")),
     Check("freshness", "account", "a success within 45 minutes", freshness, ("enabled", *_WAY, "retirement", "mailbox", "impersonation", "folders", "status")),
     Check("neighbours", "account", "most others of the host work", neighbours, (*_WAY, "retirement")),
 )  # fmt: skip

@@ -46,7 +46,12 @@ def collect(
     server = ServerLook(looking, workspace, host, account, states)
     server.look()
     found = looking.probes["address"].get("found") or []
-    look_at_claims(looking, workspace, account, [each["address"] for each in found if len(found) == 1])
+    look_at_claims(
+        looking,
+        workspace,
+        account,
+        [address for each in found if len(found) == 1 for address in (each["address"], *each.get("also", ()))],
+    )
     return Facts(
         account=account.mailbox,
         host=host.name,

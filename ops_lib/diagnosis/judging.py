@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,6 +37,9 @@ VERSION_CODES = frozenset(
         "ErrorWrongServerVersionDelegate",
     }
 )  # fmt: skip
+
+RECENT = timedelta(days=1)
+"""What worked within a day works."""
 
 SERVER_PROBES = ("mailbox", "service", "address", "rights", "time_zone", "calendar_state", "tasks_state", "items")
 
@@ -102,12 +105,13 @@ class Case:
     @cached_property
     def circumstances(self) -> Circumstances:
         last = moment(self.probe("neighbours").get("last_success"))
+        own = moment(self.probe("status").get("calendar", "last_success"))
         resolved = self.probe("address").get("found")
         return Circumstances(
             auth=self.host("auth"),
             access=self.host("access"),
             is_online=self.is_online,
-            others_work=last is not None and (self.now - last).total_seconds() < 86_400,
+            others_work=others_work(last, own, self.now),
             directory_knows=isinstance(resolved, list) and bool(resolved),
             secret_looks_like_an_id=bool(self.probe("secret").get("looks_like_an_id")),
             today=self.today,
@@ -172,6 +176,11 @@ def moment(value: Any) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo is not None else None
+
+
+def others_work(others: datetime | None, own: datetime | None, now: datetime) -> bool:
+    """Whether other accounts of the host have worked since this one did last, and within a day."""
+    return others is not None and now - others < RECENT and (own is None or others > own)
 
 
 def ago(now: datetime, then: datetime) -> str:

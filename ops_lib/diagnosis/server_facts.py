@@ -257,12 +257,13 @@ class ServerLook:
             if host is self._host
             else replace(self._account, mailbox=host.service_user or self._account.mailbox)
         )
-        answer = self._post(probes.whose_address(self._account.mailbox), host, account)
+        answer = self._post(probes.whose_address(self._account.mailbox, with_all_addresses=True), host, account)
         (message, *_) = messages(answer, self._account.mailbox)
         found = [
             {
                 "address": text_of(child(each, "Mailbox", "EmailAddress")).lower(),
                 "kind": text_of(child(each, "Mailbox", "MailboxType")),
+                "also": sorted(_smtp(entry) for entry in children(each, "Contact", "EmailAddresses") if _smtp(entry)),
             }
             for each in children(message.element, "ResolutionSet")
         ]
@@ -439,6 +440,12 @@ def items_seen(rows: list[Any]) -> dict[str, Any]:
         "same_uid": sum(count for count in uids.values() if count > 1),
         **{name: counts[name] for name in ("without_times", "end_before_start", "far_off", "series", "other_class")},
     }
+
+
+def _smtp(entry: Any) -> str:
+    """The address in an entry of a contact's addresses; empty for one that is none of SMTP."""
+    kind, _, address = text_of(entry).rpartition(":")
+    return address.lower() if kind.lower() in ("", "smtp") and "@" in address else ""
 
 
 def _moment(row: Any, name: str) -> datetime | None:

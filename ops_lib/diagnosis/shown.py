@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -11,14 +11,12 @@ from sqlalchemy import Connection, select
 from ops_lib.access.checks import is_exchange_online
 from ops_lib.access.hosts import Hosts
 from ops_lib.database import tables as t
+from ops_lib.diagnosis.judging import others_work
 from ops_lib.diagnosis.standing import Kept, Standing, error_of, standing
 from ops_lib.diagnosis.sub_causes import Circumstances
 from ops_lib.model import Account, Host, Process
 from ops_lib.sync.ledger import Ledger
 from ops_lib.workspace import Workspace
-
-RECENT = timedelta(days=1)
-"""An account of the host that succeeded since then says that the host works."""
 
 
 def standings(
@@ -31,12 +29,15 @@ def standings(
     found: list[tuple[Account, Host, Process, Standing]] = []
     for account in accounts:
         host = hosts[account.host_id]
-        others = any(who != account.account_id and now - when < RECENT for who, when in successes.get(host.host_id, ()))
+        of_calendar = ledger.status(account.account_id, "calendar")
+        newest = [when for who, when in successes.get(host.host_id, ()) if who != account.account_id]
         about = Circumstances(
             auth=host.auth,
             access=host.access,
             is_online=is_exchange_online(host.url),
-            others_work=others,
+            others_work=others_work(
+                max(newest, default=None), of_calendar.last_success if of_calendar is not None else None, now
+            ),
             today=now.date(),
         )
         enabled: dict[Process, bool] = {
@@ -44,7 +45,7 @@ def standings(
             "email": account.send_email and host.send_email,
         }
         for process, is_enabled in enabled.items():
-            status = ledger.status(account.account_id, process)
+            status = of_calendar if process == "calendar" else ledger.status(account.account_id, process)
             kept = (
                 Kept(
                     status=status.status,

@@ -265,6 +265,8 @@ def _of_class(code: str, message: str, error: str) -> str:
         return "deletion_brake"
     if error == "Defect":
         return "defect"
+    if error == "ServerFailed" and "the directory" in message:
+        return "directory_away"
     if "web page" in message:
         return "page_in_the_way"
     if error == "WrongUrl":

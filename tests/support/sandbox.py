@@ -43,11 +43,11 @@ def sandbox_server() -> Iterator[Sandbox]:
 def sandbox(sandbox_server: Sandbox) -> Sandbox:
     """A running sandbox with a fresh organisation, no rules, nothing counted and the real time."""
     sandbox_server.reset()
-    _forget_tokens()
+    forget_tokens()
     return sandbox_server
 
 
-def _forget_tokens() -> None:
+def forget_tokens() -> None:
     """As a new process: another test's tokens and refusals, which the client keeps for each app registration, are not this one's."""
     for name, caches in (
         ("ops_lib.mailbox.ews.oauth", ("_sources",)),

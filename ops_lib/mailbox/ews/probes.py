@@ -28,10 +28,10 @@ def any_item(kind: Kind, address: str) -> Any:
     )
 
 
-def whose_address(address: str) -> Any:
-    """Who has this address, primary or not, by the organisation's directory."""
+def whose_address(address: str, *, with_all_addresses: bool = False) -> Any:
+    """Who has this address, primary or not, by the organisation's directory; with up to three of their addresses where that is asked for."""
     return etree.fromstring(
-        f'<m:ResolveNames xmlns:m="{MESSAGES}" xmlns:t="{TYPES}" ReturnFullContactData="false" SearchScope="ActiveDirectory">'
+        f'<m:ResolveNames xmlns:m="{MESSAGES}" xmlns:t="{TYPES}" ReturnFullContactData="{str(with_all_addresses).lower()}" SearchScope="ActiveDirectory">'
         f"<m:UnresolvedEntry>smtp:{escape(clean(address))}</m:UnresolvedEntry></m:ResolveNames>"
     )
 
