@@ -230,7 +230,7 @@ class Mailer:
             "look for it in Sent Items or ask the recipient, then syncops send --was-sent "
             f"{number}, --again {number} or --give-up {number}."
         )
-        self._leave(kept, attempts=MAX_ATTEMPTS, pause=timedelta(days=1), code="", reason=reason, fix=fix)
+        self._leave(kept, attempts=MAX_ATTEMPTS, pause=PAUSES[-1], code="", reason=reason, fix=fix)
         return self._result(kept, "unclear", warnings=warnings, reason=reason, fix=fix, requests=requests)
 
     def _failed(self, kept: Kept, delivery: Delivery, error: OpsError, warnings: tuple[str, ...]) -> Result:
