@@ -22,6 +22,7 @@ class ExchangeNews:
 
     ``items`` are single events, occurrences and tasks, by item id, never masters. ``gone`` are ids that the server called deleted or not found.
     ``whole_series`` are the UIDs of series whose occurrences in the window are all among ``items``: only of these is a missing one a deleted one.
+    ``ended_series`` are those of them that are no more: of these every occurrence is deleted, whenever it was.
     ``masters`` are the item ids of masters, with their UID. ``unread`` are items that could not be read, with the reason.
     ``complete``: the kinds of which every item is here. ``existing`` are ids that are known to exist though they are not among ``items``.
     ``texts`` are bodies as text, by item id. ``unexpanded`` are series whose occurrences are not known, by their master's id, with the reason.
@@ -31,6 +32,7 @@ class ExchangeNews:
     items: Mapping[str, Item] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
     whole_series: frozenset[str] = frozenset()
+    ended_series: frozenset[str] = frozenset()
     masters: Mapping[str, str] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)

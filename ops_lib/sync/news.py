@@ -38,6 +38,7 @@ class Reading:
     texts: dict[str, str] = field(default_factory=dict)
     masters: dict[str, Item] = field(default_factory=dict)
     whole_series: set[str] = field(default_factory=set)
+    ended_series: set[str] = field(default_factory=set)
     forgotten_series: set[str] = field(default_factory=set)
     complete: set[Kind] = field(default_factory=set)
     retried: set[str] = field(default_factory=set)
@@ -51,6 +52,7 @@ class Reading:
             items=self.items,
             gone=frozenset(self.gone),
             whole_series=frozenset(self.whole_series),
+            ended_series=frozenset(self.ended_series),
             masters={master.item_id: master.uid for master in self.masters.values()},
             unread={item_id: str(error) for item_id, error in self.unread.items()},
             texts=self.texts,

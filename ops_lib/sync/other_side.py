@@ -16,7 +16,7 @@ from ops_lib.sync.mapping import instants, overlaps
 from ops_lib.sync.matching import match_items, suspects
 from ops_lib.sync.news import Reading, Remembered
 from ops_lib.sync.plan import successors
-from ops_lib.sync.scope import SyncPolicy, is_gone, kind_of
+from ops_lib.sync.scope import SyncPolicy, is_current, is_gone, kind_of
 from ops_lib.sync.stamps import key_of_item, named_by
 
 
@@ -47,7 +47,7 @@ class OtherSide:
         """Occurrences that a series which goes on no longer shows in the window: moved out of it, or deleted. Their ids tell which.
 
         The series' body, of which the others will be in need, comes with the same request. Where occurrences are computed, one that is moved out
-        of the window is not asked for: it would cost a request of its own.
+        of the window is not asked for: it would cost a request of its own. What is left of a visit of the CRM's that became a series is always.
         """
         masters = {master.uid: master_id for master_id, master in reading.masters.items()}
         going_on = reading.whole_series & masters.keys()
@@ -61,12 +61,17 @@ class OtherSide:
             and link.uid in going_on
             and link.state is LinkState.ACTIVE
             and link.link_id not in matched
-            and not is_computed(link.item_id)
-            and overlaps(link.agreed.when, self._policy.window, self._policy.zone)
+            and self._is_asked_for(link)
         }
         theirs = {masters[uid] for uid in missing.values()}
         reading.fetch(self._mailbox, Kind.EVENT, [*missing, *sorted(theirs)])
         reading.gone -= theirs  # they were just listed
+
+    def _is_asked_for(self, link: Link) -> bool:
+        """Whether it matters to the CRM if this occurrence still exists, no reading of the window having shown it."""
+        if overlaps(link.agreed.when, self._policy.window, self._policy.zone):
+            return not is_computed(link.item_id)
+        return link.origin is Origin.CRM and is_current(link.origin, link.agreed.when, self._policy)
 
     def _look_where_they_were(self, reading: Reading, links: Sequence[Link]) -> None:
         """Occurrences outside the window that are not found by their ids: where the mailbox moved they have others, and what is read of the window

@@ -110,6 +110,8 @@ class Pair:
             return True
         # A single event may be a series by now, without an occurrence that it could stand for.
         uid = link.uid if link.original_start is not None else self.exchange.masters.get(link.item_id)
+        if link.original_start is not None and uid in self.exchange.ended_series:
+            return True
         return uid in self.exchange.whole_series and overlaps(link.agreed.when, self.policy.window, self.policy.zone)
 
     def _gone_in_exchange(self, crm: Entry) -> list[Change]:

@@ -8,11 +8,14 @@ from dataclasses import replace
 from ops_lib.errors import ItemGone, MailboxError
 from ops_lib.mailbox import Mailbox, View
 from ops_lib.mailbox.occurrences import is_computed
-from ops_lib.model import Item, ItemType, Kind, Window
+from ops_lib.model import Item, ItemType, Kind, Link, LinkState, Window
 from ops_lib.sync.body import as_text
-from ops_lib.sync.mapping import overlaps
+from ops_lib.sync.mapping import entry_of_item, overlaps
 from ops_lib.sync.news import Reading, Remembered
 from ops_lib.sync.scope import SyncPolicy
+
+FEW_LINKS = 500
+"""Up to so many links the whole window comes in one answer, which says more than a series' own."""
 
 
 class SeriesReader:
@@ -33,11 +36,12 @@ class SeriesReader:
         reading.forgotten_series |= ended
         # A series that moved to another id has not ended: its occurrences are those of the new master.
         going_on = listed | {uid for item_id, uid in series.items() if item_id not in ended}
-        reading.whole_series |= {series[item_id] for item_id in ended} - going_on
+        reading.ended_series |= {series[item_id] for item_id in ended} - going_on
+        reading.whole_series |= reading.ended_series
         entered = self._entered(window_read)
         unread = self._unread_series()
         wanted = window if reading.masters or unread else entered
-        if wanted is None:
+        if wanted is None or (entered is None and not unread and self._read_these_alone(reading)):
             return
         view = self._mailbox.view(wanted)
         if self._shows_occurrences(view, reading):
@@ -58,6 +62,49 @@ class SeriesReader:
             if item.uid in listed or is_entering or (item.original_start is None and self._is_news(item)):
                 reading.items[item.item_id] = item
                 reading.gone.discard(item.item_id)
+
+    def _read_these_alone(self, reading: Reading) -> bool:
+        """Read the series that changed, and no others: their masters say which occurrences there are and which differ, and the links know the ids of the
+        rest. False where that is not worth it, or not sure: then the whole window is read.
+
+        It is sure where all that there is of these series now is known already; anything else (another day, another hour, one that is new) has an
+        id that only the calendar's view gives.
+        """
+        remembered = self._remembered
+        masters = {master.item_id: master.uid for master in reading.masters.values()}
+        uids = set(masters.values())
+        if (
+            len(remembered.links) <= FEW_LINKS
+            or Kind.EVENT in reading.complete
+            or self._has_computed()
+            or len(uids) < len(masters)
+            or any(remembered.series.get(master_id) != uid for master_id, uid in masters.items())
+        ):
+            return False
+        known = {(link.uid, link.original_start): link for link in remembered.links if link.uid in uids}
+        found: list[tuple[Item, Link]] = []
+        for occurrences in self._mailbox.expand(list(masters), self._policy.window, with_own_ids=True):
+            if isinstance(occurrences, MailboxError):
+                return False
+            for item in occurrences:
+                link = known.get((item.uid, item.original_start))
+                if link is None or link.state is LinkState.ENDED or item.oddities:
+                    return False
+                found.append((item, link))
+        texts: dict[str | None, str] = {}
+        for item, link in found:
+            if item.body not in texts:
+                texts[item.body] = as_text(item.body, is_html=item.body_is_html)
+            if is_computed(item.item_id):
+                is_as_agreed = entry_of_item(item, link.agreed, texts[item.body]) == link.agreed
+                item = replace(
+                    item, item_id=link.item_id, change_key=link.change_key if is_as_agreed else item.change_key
+                )
+            reading.items[item.item_id] = item
+            reading.texts[item.item_id] = texts[item.body]
+            reading.gone.discard(item.item_id)
+        reading.whole_series |= uids
+        return True
 
     def _shows_occurrences(self, view: View, reading: Reading) -> bool:
         """Whether the server's calendar view holds the occurrences of series. One in it says so, a master says it does not; an empty view says

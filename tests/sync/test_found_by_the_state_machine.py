@@ -467,3 +467,28 @@ def test_the_brake_does_not_count_what_was_rescheduled_twice(office: Office) -> 
         office.move(office.move(activity, at(10 + n, 9)), at(20 + n, 9))
     office.cycle()
     assert [item.when for item in office.outlook.every()] == [at(20 + n, 9) for n in range(8)]
+
+
+@pytest.mark.req("O3", "O5")
+@pytest.mark.parametrize("expands", [True, False])
+@pytest.mark.parametrize("what", ["the series", "the occurrence", "another one"])
+def test_a_visit_that_became_a_series_and_has_left_the_window_is_cancelled_when_outlook_deletes_it(
+    office: Office, what: str, expands: bool
+) -> None:
+    """What the CRM made counts for ninety days, as a single event does: also as the first of a series, of which the days before are not read."""
+    office.outlook.expands = expands
+    activity = office.add("Tour", at(0, 10))
+    office.cycle()
+    ((item_id, _),) = office.outlook.items.items()
+    office.outlook.set_pattern(item_id, [at(7 * n, 10).start for n in range(3)])
+    office.cycle()
+    office.now += timedelta(days=4)
+    office.cycle()
+    first, second, _ = office.outlook.occurrences[item_id]
+    removed = {"the series": item_id, "the occurrence": first.item_id, "another one": second.item_id}[what]
+    office.outlook.remove(removed)
+    office.cycle()
+    office.cycle()
+    assert office.get(activity).status == ("Scheduled" if what == "another one" else "Cancelled")
+    assert len(office.activities()) == {"the series": 1, "the occurrence": 3, "another one": 2}[what]
+    office.check()
