@@ -99,7 +99,9 @@ def _answer(workspace: Workspace, activity: Activity, offline: bool) -> tuple[di
         intents = open_intents(workspace, answer.where[0], activity.activity_id) if answer.link is None else []
         if answer.link is not None or intents:
             seen = look(workspace, answer.where, answer.link, intents)
-            answer = with_live(answer, compared(workspace, answer.where, activity, answer.link, seen))
+            apart = compared(workspace, answer.where, activity, answer.link, seen)
+            if seen.verdict != "unknown" or answer.in_step:  # elsewhere it is known already why nothing can be seen
+                answer = with_live(answer, apart)
     with workspace.database.read() as connection:
         history = last_outcomes(connection, activity.activity_id)
         events = timeline(connection, activity, answer.where, answer.link, seen.item if seen is not None else None)
@@ -280,6 +282,7 @@ def _show(lines: _Lines) -> None:
 
 def _in_outlook(lines: _Lines) -> str:
     from ops_lib.reports.words import entry_words
+    from ops_lib.sync.explain import parted
 
     seen, link = lines.seen, lines.answer.link
     if seen is None:
@@ -287,7 +290,7 @@ def _in_outlook(lines: _Lines) -> str:
             return "nothing was made there" if lines.answer.where is not None else "no mailbox is kept in step"
         return f"not asked; at the last cycle {entry_words(link.agreed, lines.zone)}"
     if seen.verdict == "unknown":
-        return f"unknown: {seen.error}"
+        return f"unknown: {parted(str(seen.error), lines.answer.where[0].mailbox if lines.answer.where else '')[0]}"
     if lines.outlook is None:
         return "not there"
     return f"{entry_words(lines.outlook, lines.zone)} ({lines.outlook.kind.value})"

@@ -17,7 +17,7 @@ from ops_lib.mailbox import Mailbox
 from ops_lib.model import Account, Activity, Entry, Host, Intent, Item, ItemType, Kind, Link, Origin, Window
 from ops_lib.sync.body import as_text
 from ops_lib.sync.cycle import policy_of
-from ops_lib.sync.explain import Reasons
+from ops_lib.sync.explain import Reasons, parted
 from ops_lib.sync.ledger import Ledger
 from ops_lib.sync.mapping import differing, entry_of_activity, entry_of_item, shared_fields
 from ops_lib.sync.pauses import Pauses, is_over, keys_of
@@ -178,12 +178,9 @@ def compared(
     account, host = where
     policy = policy_of(host, account, workspace.now())
     if seen.verdict == "unknown":
-        return [
-            (
-                f"what Outlook holds now could not be seen: {seen.error}",
-                "look again later; what is said here is as of the last cycle.",
-            )
-        ]
+        what, mend = parted(str(seen.error), account.mailbox)
+        then = mend if mend and not mend.startswith("nothing") else "look again later."
+        return [(f"what Outlook holds now could not be seen: {what}", f"{then} The rest is as of the last cycle.")]
     is_kept = is_current(activity.origin, activity.when, policy) and not why_not(activity, policy, link)
     if link is None or is_gone(activity) or not is_kept:
         return []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -19,7 +19,6 @@ from ops_lib.diagnosis.statuses import SYNCING, UNATTEMPTED, owner_and_next_step
 from ops_lib.model import Account, Activity, ActivityStatus, AllDay, Host, Kind, Link, LinkState, Origin
 from ops_lib.sync.cycle import policy_of
 from ops_lib.sync.ledger import Ledger, Retry, Status
-from ops_lib.sync.mapping import instant_text
 from ops_lib.sync.pauses import Pauses, is_over, keys_of
 from ops_lib.sync.scope import SyncPolicy, is_current, is_gone, kind_of, why_not
 from ops_lib.workspace import Workspace
@@ -64,7 +63,7 @@ def explain(
         policy = policy_of(host, account, workspace.now())
         own = list(_out_of_scope(activity, link, host, account, policy)) if not is_gone(activity) else []
         tries = [
-            (told(retry), what_next(retry))
+            (told(retry, account.mailbox), what_next(retry))
             for retry in ledger.retries(account.account_id)
             if retry.key in _keys_of(activity, link) and retry.attempts
         ]
@@ -131,7 +130,7 @@ def _out_of_scope(
 
 def _mend(excuse: str, host: Host, account: Account) -> str:
     if "type" in excuse:
-        return f"choose a type that is sent, or add its type to the host's: syncops host edit {host.name!r} --types …."
+        return f"choose a type that is sent, or add its type to the host's: syncops host edit {host.name!r} --types TYPE,TYPE."
     if "start" in excuse:
         return "correct its times in the CRM: the start must be before the end."
     if "tasks are not enabled" in excuse:
@@ -233,25 +232,29 @@ def account_troubles(
             )
     if kept is None:
         return
-    owner, next_step = owner_and_next_step(kept.status, kept.response_code)
+    standing = [
+        pause for pause in Pauses(connection).all(keys_of(host, account).values()).values() if not is_over(pause, now)
+    ]
+    what, mend = parted(kept.sub_cause, account.mailbox)
     if kept.status not in {SYNCING, UNATTEMPTED}:
+        owner, next_step = owner_and_next_step(kept.status, kept.response_code)
         yield (
-            f"the account's status is {kept.status!r} since {instant_text(kept.since)}: {kept.sub_cause or 'no more is known'}",
+            f"the account's status is {kept.status!r} since {moment(kept.since)}: {what or 'no more is known'}",
             f"{owner} has to act: {next_step}",
         )
-    elif kept.attempts:
+    elif kept.attempts and not standing:
         many = "once" if kept.attempts == 1 else f"{kept.attempts} times in a row"
+        first = mend if mend and not mend.startswith("nothing") else "nothing yet."
         yield (
-            f"the account's last cycle failed, {many} so far: {kept.sub_cause}",
-            "nothing yet: the next cycle tries again; after the fourth the status says who has to act.",
+            f"the account's last cycle failed, {many} so far: {what}",
+            f"{first} The next cycle tries again; after the fourth failure the status says who has to act.",
         )
-    standing = Pauses(connection).all(keys_of(host, account).values())
-    for pause in standing.values():
-        if not is_over(pause, now):
-            yield (
-                f"the server wants nobody to ask until {instant_text(pause.until)} ({pause.response_code})",
-                "nothing: the first cycle after that goes on.",
-            )
+    for pause in standing:
+        code = f" ({pause.response_code})" if pause.response_code else ""
+        yield (
+            f"the server wants nobody to ask until {moment(pause.until)}{code}",
+            "nothing: the first cycle after that goes on.",
+        )
 
 
 # ── the ledger ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -275,7 +278,10 @@ def _not_yet(
 ) -> Iterator[tuple[str, str]]:
     """What the next cycle is to do, and when it is overdue."""
     waits = [
-        (f"the next cycle looks at it again: {retry.reason}", "syncops sync, or wait for it.")
+        (
+            f"the next cycle looks at it again: {parted(retry.reason, account.mailbox)[0]}",
+            "syncops sync, or wait for it.",
+        )
         for retry in ledger.retries(account.account_id)
         if retry.key in _keys_of(activity, link) and not retry.attempts
     ]
@@ -304,23 +310,40 @@ def _not_yet(
         )
     last = kept.last_success if kept is not None else None
     if waits and workspace.now() - max(last or activity.updated_at, activity.updated_at) > LATE_AFTER:
-        since = f"since {instant_text(last)}" if last is not None else "yet"
+        since = f"since {moment(last)}" if last is not None else "yet"
         late = f"no cycle has succeeded {since}, and changes reach Outlook within 45 minutes: nothing runs the cycles"
         waits.insert(0, (late, "see that the schedule or service that runs `syncops sync` is up (docs/running.md)."))
     return iter(waits)
 
 
-def told(retry: Retry) -> str:
+def told(retry: Retry, mailbox: str = "") -> str:
+    """Why an entry waits for another try, or has had them all."""
     tries = f"{retry.attempts} {'try' if retry.attempts == 1 else 'tries'}"
-    last = f", the last at {instant_text(retry.failed_at)}" if retry.failed_at is not None else ""
-    code = f" ({retry.response_code})" if retry.response_code and retry.response_code not in retry.reason else ""
-    return f"it could not be written or read ({tries}{last}): {retry.reason}{code}"
+    last = f", the last at {moment(retry.failed_at)}" if retry.failed_at is not None else ""
+    what, _ = parted(retry.reason, mailbox)
+    code = f" ({retry.response_code})" if retry.response_code and retry.response_code not in what else ""
+    return f"it could not be written or read ({tries}{last}): {what}{code}"
 
 
 def what_next(retry: Retry) -> str:
+    """What is to be done about it."""
+    mend = parted(retry.reason)[1].rstrip(".")
     if retry.is_set_aside:
-        return f"mend what the reason names, then syncops retry {retry.key}; an edit on either side is a new try too."
-    return f"nothing yet: it is tried again from {instant_text(retry.next_at)} on."
+        first = mend or "mend what the reason names"
+        return f"{first}; then syncops retry {retry.key}. An edit on either side is a new try too."
+    again = f"it is tried again from {moment(retry.next_at)} on"
+    return f"{mend}; {again}." if mend else f"nothing yet: {again}."
+
+
+def moment(at: datetime) -> str:
+    """``2026-11-23 09:15 UTC``."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def parted(said: str, mailbox: str = "") -> tuple[str, str]:
+    """A kept error as what happened and what mends it: its words without the mailbox that everything here is about."""
+    what, _, mend = said.partition(" To mend it: ")
+    return what.removeprefix(f"{mailbox}: ").rstrip(".") if mailbox else what.rstrip("."), mend
 
 
 def with_live(explanation: Explanation, found: Reasons) -> Explanation:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from ops_lib.crm.store import SqlCrm
+from ops_lib.database import tables as t
 from ops_lib.model import Account, Host, Item, ItemType, Link, LinkState
 from ops_lib.sync.cycle import policy_of
 from ops_lib.sync.explain import Reasons, account_troubles, told, what_next
@@ -115,7 +116,7 @@ def _unpaired(workspace: Workspace, connection: Connection, where: tuple[Account
             )
         )
     reasons += [
-        (told(retry), what_next(retry))
+        (told(retry, account.mailbox), what_next(retry))
         for retry in ledger.retries(account.account_id)
         if retry.key == f"item:{item.item_id}" and retry.attempts
     ]
@@ -132,7 +133,8 @@ def _unpaired(workspace: Workspace, connection: Connection, where: tuple[Account
                 "ask for an occurrence: add --start with its time.",
             )
         ]
-    named = named_by(item.stamp, ledger.crm_id())
+    crm_id = connection.execute(select(t.properties.c.value).where(t.properties.c.name == "crm_id")).scalar()
+    named = named_by(item.stamp, crm_id) if crm_id else None
     if named is not None:
         activity = SqlCrm(connection, workspace.now()).get([named.activity_id]).get(named.activity_id)
         is_known = activity is not None and named.is_of(activity)

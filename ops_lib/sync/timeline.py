@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 
 from ops_lib.database import tables as t
 from ops_lib.model import Account, Activity, ActivityStatus, Host, Item, Link
+from ops_lib.sync.explain import moment, parted
 from ops_lib.sync.ledger import Ledger
 from ops_lib.sync.mapping import instant_text
 
@@ -83,7 +84,7 @@ def timeline(
     item: Item | None = None,
 ) -> list[Event]:
     """Everything that is known to have happened with the activity, the oldest first. ``item`` is its event as it is now, where it was looked at."""
-    events = list(_runs(connection, activity))
+    events = list(_runs(connection, activity, where[0].mailbox if where is not None else ""))
     if where is not None:
         account = where[0]
         sent = {event.run for event in events}
@@ -91,20 +92,25 @@ def timeline(
         events += _failed_cycles(connection, account, activity)
         events += _tries(connection, account, activity, link)
     events += _edits(activity, events, item)
+    began = {event.run: event.at for event in events if event.who == "sync" and event.run}
     order = {"crm": 0, "outlook": 1, "sync": 2, "server": 3}
-    return list(_once(sorted(events, key=lambda event: (event.at, order[event.who]))))
+    # What belongs to a run stands together, in the order: what it did, what was sent for it.
+    return list(_once(sorted(events, key=lambda event: (began.get(event.run, event.at), order[event.who], event.at))))
 
 
 def _once(events: Sequence[Event]) -> Iterator[Event]:
     """What is said again and again, cycle after cycle, is said once, with how often and until when."""
     for (what, _, _), several in groupby(events, key=lambda event: (event.what, event.who, str(event.loser))):
         same = list(several)
-        often = f" ({len(same)} times, the last at {instant_text(same[-1].at)})" if len(same) > 1 else ""
+        often = f" ({len(same)} times, the last at {moment(same[-1].at)})" if len(same) > 1 else ""
         yield replace(same[0], what=what + often)
 
 
 def _edits(activity: Activity, runs: Sequence[Event], item: Item | None) -> Iterator[Event]:
-    ours = {event.at for event in runs if event.who == "sync"}
+    written = {
+        said for (action, side), said in _DONE.items() if side == "crm" and action not in {"link", "rest", "end"}
+    }
+    ours = {event.at for event in runs if event.what.partition(":")[0] in written}
     if activity.updated_at not in ours:
         did = "deleted or rescheduled" if activity.is_deleted else "made or changed last"
         if activity.status is ActivityStatus.CANCELLED and not activity.is_deleted:
@@ -118,7 +124,7 @@ def _edits(activity: Activity, runs: Sequence[Event], item: Item | None) -> Iter
         )
 
 
-def _runs(connection: Connection, activity: Activity) -> Iterator[Event]:
+def _runs(connection: Connection, activity: Activity, mailbox: str) -> Iterator[Event]:
     c = t.run_items.c
     query = select(t.run_items).where(c.activity_id == int(activity.activity_id)).order_by(c.id)
     for row in connection.execute(query):
@@ -128,7 +134,8 @@ def _runs(connection: Connection, activity: Activity) -> Iterator[Event]:
         elif row.outcome == "skipped":
             what = f"left out: {row.reason}"
         else:
-            what = f"not {done}: {row.reason}" if row.outcome == "failed" else f"{row.outcome}: {row.reason}"
+            reason = parted(row.reason, mailbox)[0]
+            what = f"not {done}: {reason}" if row.outcome == "failed" else f"{row.outcome}: {reason}"
         yield Event(
             at=row.at,
             who="sync",
@@ -197,7 +204,7 @@ def _failed_cycles(connection: Connection, account: Account, activity: Activity)
         yield Event(
             at=row.started_at,
             who="sync",
-            what=f"{words.get(row.outcome, 'the account waited')}: {row.message}",
+            what=f"{words.get(row.outcome, 'the account waited')}: {parted(row.message, account.mailbox)[0]}",
             run=str(row.run_id),
             response_code=row.response_code,
         )
@@ -210,7 +217,7 @@ def _tries(connection: Connection, account: Account, activity: Activity, link: L
             what = (
                 f"set aside after {retry.attempts} tries"
                 if retry.is_set_aside
-                else f"to be tried again from {instant_text(retry.next_at)} on (try {retry.attempts + 1} of 4)"
+                else f"to be tried again from {moment(retry.next_at)} on (try {retry.attempts + 1} of 4)"
             )
             yield Event(at=retry.failed_at, who="sync", what=what, response_code=retry.response_code)
     c = t.intents.c
