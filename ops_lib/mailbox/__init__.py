@@ -128,12 +128,15 @@ class Mailbox(Protocol):
     def view(self, window: Window) -> View:
         """What the calendar holds between two instants, however many pages or splits it takes; without bodies and attendees."""
 
-    def expand(self, master_ids: Sequence[str], window: Window) -> list[list[Item] | MailboxError]:
+    def expand(
+        self, master_ids: Sequence[str], window: Window, *, with_own_ids: bool = False
+    ) -> list[list[Item] | MailboxError]:
         """Of each series, the occurrences that touch the window, computed from its master; with body and attendees, as ``read`` gives them.
 
         For servers whose ``view`` does not show them. A series that cannot be computed is an `ItemRefused` with the reason, one that is no more
         an `ItemGone`. An occurrence's ``original_start`` is the instant of its hour on the wall of the series' zone (the account's, where the
-        master names none that is known); its ``change_key`` changes with any of its content.
+        master names none that is known); its ``change_key`` changes with any of its content. ``with_own_ids``: those that differ from their series
+        come under the id and change key that the server has for them.
         """
 
     def read(self, kind: Kind, item_ids: Sequence[str]) -> list[Item | MailboxError]:

@@ -379,6 +379,13 @@ def test_what_is_computed_is_what_the_view_shows(mailbox: Mailbox, sandbox: Sand
     assert told(computed) == told(mailbox.view(WINDOW).items)
     [read] = mailbox.read(Kind.EVENT, [computed[0].item_id])
     assert read == computed[0]
+    [under_own_ids] = mailbox.expand([master.item_id], WINDOW, with_own_ids=True)
+    assert not isinstance(under_own_ids, MailboxError)
+    assert told(under_own_ids) == told(computed)
+    shown = {item.item_id: item.change_key for item in mailbox.view(WINDOW).items}
+    known = [(item.original_start, shown[item.item_id]) for item in under_own_ids if item.item_id in shown]
+    changed_keys = {item.original_start: item.change_key for item in under_own_ids}
+    assert known == [(moved.original_start, changed_keys[moved.original_start])]
     [gone] = mailbox.expand(["computed:none"], WINDOW)
     assert isinstance(gone, MailboxError)
 

@@ -117,7 +117,9 @@ class MemoryMailbox:
 
         return self._call("view", run)
 
-    def expand(self, master_ids: Sequence[str], window: Window) -> list[list[Item] | MailboxError]:
+    def expand(
+        self, master_ids: Sequence[str], window: Window, *, with_own_ids: bool = False
+    ) -> list[list[Item] | MailboxError]:
         def run(master_id: str) -> list[Item] | MailboxError:
             if master_id in self.outlook.uncomputable:
                 return self.outlook.uncomputable[master_id]

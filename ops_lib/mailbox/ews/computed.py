@@ -50,8 +50,10 @@ class ComputedOccurrences:
         self._address = address
         self._zone = zone
 
-    def expand(self, master_ids: Sequence[str], window: Window) -> list[list[Item] | MailboxError]:
-        """Of each master, what of its series touches the window."""
+    def expand(
+        self, master_ids: Sequence[str], window: Window, *, with_own_ids: bool
+    ) -> list[list[Item] | MailboxError]:
+        """Of each master, what of its series touches the window; ``with_own_ids``: moved ones under the id that the server gives them."""
         found = self._series(master_ids)
         wanted = {master_id: ids_of_moved(series, window) for master_id, series in _known(found)}
         exceptions = self._exceptions(found, wanted)
@@ -59,7 +61,9 @@ class ComputedOccurrences:
         for master_id in master_ids:
             series = _unless_failed(found[master_id], wanted.get(master_id, ()), exceptions)
             outcomes.append(
-                series if isinstance(series, MailboxError) else series.occurrences(window, _items(exceptions))
+                series
+                if isinstance(series, MailboxError)
+                else series.occurrences(window, _items(exceptions), with_own_ids=with_own_ids)
             )
         return outcomes
 

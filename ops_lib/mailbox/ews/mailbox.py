@@ -150,8 +150,10 @@ class EwsMailbox:
             self._computed.read,
         )
 
-    def expand(self, master_ids: Sequence[str], window: Window) -> list[list[Item] | MailboxError]:
-        return self._computed.expand(master_ids, window)
+    def expand(
+        self, master_ids: Sequence[str], window: Window, *, with_own_ids: bool = False
+    ) -> list[list[Item] | MailboxError]:
+        return self._computed.expand(master_ids, window, with_own_ids=with_own_ids)
 
     def master_of(self, item_ids: Sequence[str]) -> list[Item | MailboxError]:
         return self._apart(

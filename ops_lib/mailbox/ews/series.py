@@ -16,7 +16,7 @@ from ops_lib.errors import ItemRefused
 from ops_lib.mailbox.ews.answers import Element, child, children, text_of
 from ops_lib.mailbox.ews.items import item_of, read_instant, touches, zone_of
 from ops_lib.mailbox.ews.recurrence import Recurrence, recurrence_of
-from ops_lib.mailbox.occurrences import occurrence_id
+from ops_lib.mailbox.occurrences import master_and_day, occurrence_id
 from ops_lib.model import AllDay, Item, ItemType, Timed, When, Window
 
 _HOUR = timedelta(hours=1)
@@ -56,10 +56,17 @@ class Series:
         """Whether the series has an occurrence that stands, or stood before it was moved, on this date."""
         return day in self.moved or (day not in self.deleted and day in self.recurrence.dates(day))
 
-    def occurrences(self, window: Window, exceptions: Mapping[str, Item]) -> list[Item]:
-        """What touches the window, in order. ``exceptions`` are the moved ones as the server gives them, by id."""
+    def occurrences(self, window: Window, exceptions: Mapping[str, Item], *, with_own_ids: bool = False) -> list[Item]:
+        """What touches the window, in order. ``exceptions`` are the moved ones as the server gives them, by id; they may come under that id."""
         found = [self.occurrence(day, exceptions) for day in self.days(window)]
+        if with_own_ids:
+            found = [self._under_its_own_id(item, exceptions) for item in found]
         return sorted((item for item in found if touches(item, window)), key=lambda item: item.item_id)
+
+    def _under_its_own_id(self, item: Item, exceptions: Mapping[str, Item]) -> Item:
+        moved = self.moved.get(master_and_day(item.item_id)[1])
+        own = exceptions.get(moved.item_id) if moved is not None else None
+        return item if own is None else replace(item, item_id=own.item_id, change_key=own.change_key)
 
     def occurrence(self, day: date, exceptions: Mapping[str, Item]) -> Item:
         """The occurrence that the pattern has on a date, with the master's content unless it has its own."""
