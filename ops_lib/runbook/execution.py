@@ -132,15 +132,24 @@ def execute(
         notebook.cells.insert(0, nbformat.v4.new_markdown_cell(preface))  # type: ignore[no-untyped-call]
     try:
         with ending.watching():
-            execute_notebook(
-                notebook,
-                str(target),
-                parameters=dict(values),
-                kernel_name="python3",
-                progress_bar=show_progress,
-                kernel_manager_class=Kernel,
-                config=Config({"KernelManager": {"transport_encryption": "auto"}}),  # else kernels warn of plain TCP
-            )
+            for is_last in (False, True):
+                try:
+                    execute_notebook(
+                        notebook,
+                        str(target),
+                        parameters=dict(values),
+                        kernel_name="python3",
+                        progress_bar=show_progress,
+                        kernel_manager_class=Kernel,
+                        config=Config(
+                            {"KernelManager": {"transport_encryption": "auto"}}
+                        ),  # else kernels warn of plain TCP
+                    )
+                    break
+                except RuntimeError as error:
+                    # A kernel that did not come up (another process was given its port) has run no cell: it may be begun once more.
+                    if is_last or ending.why or isinstance(error, DeadKernelError) or _has_begun(target):
+                        raise
     except PapermillExecutionError as error:
         stop = Stop(error.ename, " ".join(str(error.evalue).split()), stopped_at(target))
     except (DeadKernelError, RuntimeError) as error:
@@ -162,6 +171,15 @@ def stopped_at(executed: Path) -> str:
         elif cell["metadata"].get("papermill", {}).get("status") in ("running", "completed", "failed"):
             reached = heading
     return reached
+
+
+def _has_begun(executed: Path) -> bool:
+    """Whether any cell was begun."""
+    return any(
+        each["metadata"].get("papermill", {}).get("status") in ("running", "completed", "failed")
+        for each in _cells(executed)
+        if each["cell_type"] == "code"
+    )
 
 
 def last_line(executed: Path, stem: str) -> dict[str, Any]:

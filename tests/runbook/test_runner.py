@@ -153,6 +153,28 @@ def test_a_failed_run_says_at_which_step_and_when_it_ended(probe: Path, tmp_path
     assert (tmp_path / "runs" / record.html).exists()
 
 
+@pytest.mark.parametrize(("times", "outcome"), [(1, "ok"), (2, "failed")])
+def test_a_kernel_that_did_not_come_up_is_begun_once_more(
+    probe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, outcome: str
+) -> None:
+    """Another process may have been given its port meanwhile; no cell was run yet."""
+    from papermill import execute
+
+    _write(probe, _line("ok"))
+    real, begun = execute.execute_notebook, []
+
+    def begin(*given: object, **named: object) -> object:
+        begun.append(given)
+        if len(begun) <= times:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        return real(*given, **named)
+
+    monkeypatch.setattr(execute, "execute_notebook", begin)
+    record = _run(tmp_path / "runs")
+    assert (record.outcome, len(begun)) == (outcome, 2)
+    assert record.message == ("" if outcome == "ok" else "Kernel died before replying to kernel_info")
+
+
 def test_a_run_that_takes_too_long_is_ended_with_its_kernel(probe: Path, tmp_path: Path) -> None:
     """The limit is the run's, not a cell's; the kernel and what it started are gone, and the record says why."""
     _write(

@@ -5,18 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ops_lib.access.accounts import Accounts
+from ops_lib.access.hosts import Hosts
 from ops_lib.errors import InputError
 from ops_lib.runbook.session import Opened, Outcome, Run, Sentence
 from ops_lib.runbook.tables import numbered
+from ops_lib.runbook.widgets import Field, Form, Value
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ops_lib.access.rights import Matrix
     from ops_lib.diagnosis.permissions import Checked, Line
-    from ops_lib.model import Account
     from ops_lib.reports.drawing import Drawing
 
+_EVERY_HOST, _EVERYBODY = "every host", "everybody"
 _WORST_FIRST = ("missing", "missing, wanted", "unknown", "more than needed")
 _WHAT = {
     "mend": "gives what is missing; run by the customer's administrator",
@@ -29,6 +32,7 @@ class Steps(Run):
     """Ask each host once; every later step shows a part of what was found."""
 
     _checked: tuple[Checked, ...] | None = None
+    _form: Form | None = None
 
     @classmethod
     def open_demo(cls) -> Opened:
@@ -38,30 +42,61 @@ class Steps(Run):
 
         return Opened(*for_notebook(since_friday))
 
-    def check(
+    def choose(
         self, *, host: str = "", account: str = "", from_csv: str = "", ews: bool = True, try_sending: bool = True
-    ) -> Sentence:
-        """Look at the rights of every account, or of one host's or one user's, and keep what was found for the next comparison.
+    ) -> Form:
+        """Whose permissions to look at, and how: a form filled from the workspace, or without a person its parameters.
 
         ``from_csv``: files with the output of the administrator's cmdlets, several apart by ``;``, relative to the workspace's folder.
+        """
+        with self.workspace.database.read() as connection:
+            hosts = [each.name for each in Hosts(connection).all() if not each.is_retired]
+            mailboxes = [each.mailbox for each in Accounts(connection).accounts()]
+        self._form = Form(
+            [
+                Field("host", "host", host or _EVERY_HOST, choices=(_EVERY_HOST, *hosts)),
+                Field("account", "user", account or _EVERYBODY, choices=(_EVERYBODY, *mailboxes)),
+                Field(
+                    "from_csv",
+                    "administrator's files",
+                    from_csv,
+                    help="in the workspace's folder, several apart by ;",
+                    check=self._files,
+                ),
+                Field("ews", "ask the server", ews),
+                Field("try_sending", "try sending", try_sending, help="a delegate's Send As shows by trying only"),
+            ],
+            "Look again (changes nothing)",
+            lambda _values: self.check(),
+            check=_judged_by_something,
+            shown=lambda text: text or "none",
+        )
+        return self._form
+
+    def check(self) -> Sentence:
+        """Look at the rights of whoever was chosen (else of everybody), and keep what was found for the next comparison.
+
         Returns a sentence for each host. **Raises** `InputError`, `NotThere`.
         """
-        from ops_lib.access.accounts import Accounts
-        from ops_lib.diagnosis.permissions import Wish, by_host
+        from ops_lib.diagnosis.permissions import Wish, by_host, silent
         from ops_lib.diagnosis.permissions import check as check_host
+        from ops_lib.runbook.widgets import is_by_hand, progress
 
-        files = tuple(
-            self.workspace.path / Path(each.strip()).expanduser() for each in from_csv.split(";") if each.strip()
-        )
-        if not ews and not files:
-            raise InputError(
-                "there is nothing to judge", subject="ews", fix="set ews = True, or name a file in from_csv."
-            )
+        chosen = (self._form or self.choose()).values
+        _judged_by_something(chosen)
+        host, account = (str(chosen[name]) for name in ("host", "account"))
         with self.workspace.database.read() as connection:
-            accounts: list[Account] = Accounts(connection).accounts(host=host or None, who=account or None)
-        wish = Wish(files=files, over_ews=ews, try_sending=try_sending)
+            accounts = Accounts(connection).accounts(
+                host=None if host == _EVERY_HOST else host, who=None if account == _EVERYBODY else account
+            )
+        wish = Wish(
+            files=self._files(str(chosen["from_csv"])),
+            over_ews=bool(chosen["ews"]),
+            try_sending=bool(chosen["try_sending"]),
+        )
         in_use = [(each, mine) for each, mine in by_host(self.workspace, accounts) if not each.is_retired]
-        self._checked = tuple(check_host(self.workspace, each, mine, wish) for each, mine in in_use)
+        shown = progress if is_by_hand() else silent
+        self._checked = tuple(check_host(self.workspace, each, mine, wish, shown=shown) for each, mine in in_use)
         if not self._checked:
             return Sentence("No account is kept in step: there is nobody whose permissions could be looked at.")
         return Sentence("\n".join(f"- {_said(each)}" for each in self._checked))
@@ -242,6 +277,18 @@ class Steps(Run):
     def _matrices(self) -> list[Matrix]:
         return [each.matrix for each in self._found]
 
+    def _files(self, text: str) -> tuple[Path, ...]:
+        """The files that a person named. **Raises** `InputError` for one that is not there."""
+        files = tuple(self.workspace.path / Path(each.strip()).expanduser() for each in text.split(";") if each.strip())
+        for file in files:
+            if not file.is_file():
+                raise InputError(
+                    "there is no such file",
+                    subject=file.name,
+                    fix=f"put it into {self.workspace.path}, or name it whole.",
+                )
+        return files
+
     @staticmethod
     def _is_mendable(checked: Checked) -> bool:
         from ops_lib.access.powershell import can_be_mended
@@ -270,6 +317,11 @@ class Steps(Run):
         if not since:
             return "This is the first check: the next one shows what has changed since."
         return f"Nothing that could be seen has changed since {instant_words(min(since), zone)}."
+
+
+def _judged_by_something(chosen: dict[str, Value]) -> None:
+    if not chosen["ews"] and not chosen["from_csv"]:
+        raise InputError("there is nothing to judge", subject="ews", fix="ask the server, or name a file in from_csv.")
 
 
 def _said(checked: Checked) -> str:

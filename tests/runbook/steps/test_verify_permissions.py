@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from ops_lib.errors import InputError, NotThere
+from ops_lib.errors import InputError, NotThere, OpsError
 from ops_lib.mailbox.ews.transport import close_connections
 from ops_lib.runbook import demo as customer
 from ops_lib.runbook.rights_story import since_friday
@@ -132,11 +133,13 @@ def test_the_administrators_file_stands_beside(told: Opened, tmp_path: Path) -> 
         f'"Mailbox","FolderName","User","AccessRights"\n"{JONAS}","Calendar","svc-calendar@sunrise.example","Editor"\n'
     )
     run = Steps("verify_permissions", told)
-    run.check(account=JONAS, from_csv="console.csv")
+    run.choose(account=JONAS, from_csv="console.csv")
+    run.check()
     table = run.sources()
     assert isinstance(table, pd.DataFrame)
     assert table[["user", "right"]].to_numpy().tolist() == [[JONAS, "calendar write"]]
-    run.check(account=JONAS)
+    run.choose(account=JONAS)
+    run.check()
     assert "No file" in str(run.sources())
 
 
@@ -145,14 +148,28 @@ def test_what_cannot_be_checked_is_named(told: Opened) -> None:
     run = Steps("verify_permissions", told)
     with pytest.raises(InputError, match=r"run\.check"):
         run.wrong()
-    with pytest.raises(NotThere, match="Elsewhere"):
-        run.check(host="Elsewhere")
-    with pytest.raises(NotThere, match="nobody@sunrise"):
-        run.check(account="nobody@sunrise.example")
-    with pytest.raises(InputError, match="from_csv"):
-        run.check(ews=False)
-    with pytest.raises(InputError, match="cannot be read"):
-        run.check(from_csv="nowhere.csv")
+    wrong: list[tuple[dict[str, Any], type[OpsError], str]] = [
+        ({"host": "Elsewhere"}, NotThere, "Elsewhere"),
+        ({"account": "nobody@sunrise.example"}, NotThere, "nobody@sunrise"),
+        ({"ews": False}, InputError, "from_csv"),
+        ({"from_csv": "nowhere.csv"}, InputError, r"nowhere\.csv: there is no such file"),
+    ]
+    for parameters, kind, said in wrong:
+        run.choose(**parameters)
+        with pytest.raises(kind, match=said):
+            run.check()
+
+
+def test_the_form_is_filled_from_the_workspace(told: Opened) -> None:
+    """Hosts and users can be picked, and without a person the form is its parameters in words, with what is wrong beside them."""
+    run = Steps("verify_permissions", told)
+    form = run.choose(from_csv="nowhere.csv")
+    choices = {each.name: each.choices for each in form.fields}
+    assert choices["host"] == ("every host", "Company Exchange", "Sunrise at Desert Willow Exchange")
+    assert {"everybody", JONAS, NORA} <= set(choices["account"])
+    table = form.table().set_index("field")
+    assert table.loc["host", "value"] == "every host"
+    assert "no such file" in table.loc["administrator's files", "to mend"]
 
 
 def test_without_accounts_the_run_is_blocked(tmp_path: Path) -> None:
