@@ -5,44 +5,33 @@ Only reads are sent, nothing is repeated, and a password that was refused once i
 
 from __future__ import annotations
 
-import base64
-import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ops_lib.access import reach, rights_ews
 from ops_lib.diagnosis.looking import Looking, Sight
 from ops_lib.diagnosis.seen import Probe
+from ops_lib.diagnosis.server_reading import (
+    certificate_seen,
+    claims_of,
+    clock_ahead,
+    folder_seen,
+    items_seen,
+    kind_of,
+    server_version,
+    smtp_of,
+)
 from ops_lib.errors import MailboxError, OpsError, SignInRefused
 from ops_lib.mailbox.ews import failures, folder_rights, probes
-from ops_lib.mailbox.ews.answers import Answer, Message, child, children, messages, parse, text_of
+from ops_lib.mailbox.ews.answers import Answer, child, children, messages, text_of
 from ops_lib.mailbox.ews.folder_rights import BOTH
 from ops_lib.mailbox.ews.requests import windows_zone
 from ops_lib.mailbox.ews.transport import Transport, is_soap
 from ops_lib.model import Account, Host, Kind
-from ops_lib.sync.mapping import instant_text
 from ops_lib.workspace import Workspace
 
 FOLDERS = {Kind.EVENT: "calendar", Kind.TASK: "tasks"}
-_OLDEST, _LATEST = 1990, 2100
-_CLAIMS = (
-    "aud",
-    "tid",
-    "appid",
-    "azp",
-    "app_displayname",
-    "scp",
-    "roles",
-    "upn",
-    "unique_name",
-    "preferred_username",
-    "ver",
-)
-_LONGEST_CLAIM = 300
 
 
 class ServerLook:
@@ -120,8 +109,10 @@ class ServerLook:
                 version, certificate = reach.secure(route, connection, self._host.ca_bundle)
         except OpsError as error:
             shown = reach.shown_certificate(route, seconds) if "certificate" in error.message else None
-            return Sight({"trusted_by": trusted, **(_certificate(shown) if shown is not None else {})}, failure=error)
-        return Sight({"version": version, "trusted_by": trusted, **_certificate(certificate)})
+            return Sight(
+                {"trusted_by": trusted, **(certificate_seen(shown) if shown is not None else {})}, failure=error
+            )
+        return Sight({"version": version, "trusted_by": trusted, **certificate_seen(certificate)})
 
     def _greeting(self) -> Probe:
         return self._looking.look("greeting", f"POST {self._host.url}, not signed in", self._greeted)
@@ -132,9 +123,9 @@ class ServerLook:
         headers, status = response.headers, response.status_code
         seen: dict[str, Any] = {
             "status": status,
-            "kind": _kind_of(response.content, headers.get("Content-Type", "")),
+            "kind": kind_of(response.content, headers.get("Content-Type", "")),
             "offers": probes.offered_schemes(headers),
-            "clock_ahead_seconds": _clock_ahead(headers.get("Date", "")),
+            "clock_ahead_seconds": clock_ahead(headers.get("Date", "")),
         }
         telling = failures.diagnostic(headers)
         if status == 401 or (is_soap(response.content) and status in (200, 500)):
@@ -229,7 +220,7 @@ class ServerLook:
             found = dict(zip(BOTH, messages(answer, self._account.mailbox), strict=False))
         except MailboxError as error:
             return Sight(seen, headers, error)
-        seen["folders"] = {FOLDERS[kind]: _folder(kind, message) for kind, message in found.items()}
+        seen["folders"] = {FOLDERS[kind]: folder_seen(kind, message) for kind, message in found.items()}
         errors = [message.error(self._account.mailbox) for message in found.values() if not message.is_success]
         codes = {error.response_code for error in errors}
         is_closed = len(errors) == len(BOTH) and len(codes) == 1
@@ -263,7 +254,9 @@ class ServerLook:
             {
                 "address": text_of(child(each, "Mailbox", "EmailAddress")).lower(),
                 "kind": text_of(child(each, "Mailbox", "MailboxType")),
-                "also": sorted(_smtp(entry) for entry in children(each, "Contact", "EmailAddresses") if _smtp(entry)),
+                "also": sorted(
+                    smtp_of(entry) for entry in children(each, "Contact", "EmailAddresses") if smtp_of(entry)
+                ),
             }
             for each in children(message.element, "ResolutionSet")
         ]
@@ -332,124 +325,3 @@ class ServerLook:
         total = (root.get("TotalItemsInView") or "") if root is not None else ""
         rows = children(message.element, "RootFolder", "Items")
         return Sight({"total": int(total) if total.isdigit() else len(rows), **items_seen(rows)}, headers)
-
-
-# ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-def _certificate(certificate: reach.Certificate) -> dict[str, Any]:
-    return {
-        "subject": certificate.subject,
-        "names": list(certificate.names[:10]),
-        "issuer": certificate.issuer,
-        "ends": instant_text(certificate.ends),
-    }
-
-
-def _kind_of(content: bytes, content_type: str) -> str:
-    """Which kind of answer it is: ``soap``, ``page``, ``empty`` or ``other``."""
-    if is_soap(content):
-        return "soap"
-    start = content[:2048].lower()
-    if b"<html" in start or b"<!doctype html" in start or "html" in content_type.lower():
-        return "page"
-    return "other" if content.strip() else "empty"
-
-
-def _clock_ahead(date: str) -> float | None:
-    """By how much the server's clock is ahead of this machine's, in seconds; None where it does not say."""
-    try:
-        moment = parsedate_to_datetime(date)
-    except (TypeError, ValueError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return round((moment - datetime.now(UTC)).total_seconds(), 0)
-
-
-def claims_of(token: str) -> dict[str, Any]:
-    """What an access token says of itself, by an allow-list; nothing for one that cannot be read. Never the token, never verified: it is the server's to judge."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return {"is_readable": False}
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
-        claims = None
-    if not isinstance(claims, dict):
-        return {"is_readable": False}
-    found: dict[str, Any] = {"is_readable": True}
-    for name in _CLAIMS:
-        value = claims.get(name)
-        if isinstance(value, str):
-            found[name] = value[:_LONGEST_CLAIM]
-        elif isinstance(value, list):
-            found[name] = [str(each)[:_LONGEST_CLAIM] for each in value[:20]]
-    expires = claims.get("exp")
-    if isinstance(expires, (int, float)) and not isinstance(expires, bool) and 0 < expires < 2**35:
-        found["expires"] = instant_text(datetime.fromtimestamp(expires, UTC))
-    return found
-
-
-def server_version(answer: Answer) -> str:
-    """The server's version as its SOAP header says it; empty where it does not."""
-    try:
-        roots = parse(answer.content, "")
-    except MailboxError:
-        return ""
-    info = child(roots[0], "Header", "ServerVersionInfo") if roots else None
-    if info is None:
-        return ""
-    parts = [info.get(name, "") for name in ("MajorVersion", "MinorVersion", "MajorBuildNumber", "MinorBuildNumber")]
-    return ".".join(part for part in parts if part)
-
-
-def _folder(kind: Kind, message: Message) -> dict[str, Any]:
-    if not message.is_success:
-        return {"response_code": message.response_code, "opens": False}
-    folder = folder_rights.folder_of(message, kind)
-    return {
-        "response_code": message.response_code,
-        "opens": True,
-        "name": folder.name,
-        "is_right_kind": folder.is_right_kind,
-        "rights": asdict(folder.flags) if folder.flags is not None else None,
-    }
-
-
-def items_seen(rows: list[Any]) -> dict[str, Any]:
-    """What is odd about the items of a calendar, as counts: no titles, no people."""
-    uids: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    largest = 0
-    for row in rows:
-        start, end = _moment(row, "Start"), _moment(row, "End")
-        if start is None or end is None:
-            counts["without_times"] += 1
-        else:
-            counts["end_before_start"] += end < start
-            counts["far_off"] += not (_OLDEST <= start.year <= _LATEST and _OLDEST <= end.year <= _LATEST)
-        counts["series"] += text_of(child(row, "CalendarItemType")) == "RecurringMaster"
-        counts["other_class"] += not text_of(child(row, "ItemClass")).startswith("IPM.Appointment")
-        size = text_of(child(row, "Size"))
-        largest = max(largest, int(size) if size.isdigit() else 0)
-        uid = text_of(child(row, "UID"))
-        if uid:
-            uids[uid] += 1
-    return {
-        "looked_at": len(rows),
-        "largest_bytes": largest,
-        "same_uid": sum(count for count in uids.values() if count > 1),
-        **{name: counts[name] for name in ("without_times", "end_before_start", "far_off", "series", "other_class")},
-    }
-
-
-def _smtp(entry: Any) -> str:
-    """The address in an entry of a contact's addresses; empty for one that is none of SMTP."""
-    kind, _, address = text_of(entry).rpartition(":")
-    return address.lower() if kind.lower() in ("", "smtp") and "@" in address else ""
-
-
-def _moment(row: Any, name: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text_of(child(row, name)))
-    except ValueError:
-        return None

@@ -10,7 +10,7 @@ from pathlib import Path
 import stamina
 
 from ops_lib.access.vault_keys import KEY_VARIABLE, Key
-from ops_lib.diagnosis.checks import judge, leading
+from ops_lib.diagnosis.checks import judge, leading, standing_of
 from ops_lib.sandbox.server import Sandbox
 from tests.support.planted import PLANTED, Scene
 from tests.support.sandbox import forget_tokens
@@ -30,8 +30,11 @@ def main() -> None:
             forget_tokens()
             with tempfile.TemporaryDirectory() as folder, Scene(sandbox, Path(folder), planted) as scene:
                 scene.play()
-                first, status = leading(judge(scene.facts())), scene.status()["status"]
-            sub_cause, check = (first.sub_cause, first.check) if first is not None else ("", "")
+                facts = scene.facts()
+                first, stands, status = leading(judge(facts)), standing_of(facts), scene.status()["status"]
+            sub_cause, check = (
+                (first.sub_cause, first.check) if first is not None else (stands.sub_cause if stands else "", "")
+            )
             same = (status, sub_cause, check) == (planted.status, planted.sub_cause, planted.leads)
             found[planted.sub_cause or "well", sub_cause or "well"] += 1
             cells = (
