@@ -45,7 +45,6 @@ class Delivery:
         self._database, self._kept, self.way, self._worker = database, kept, way, worker
         self._open_post = open_post
         self._opened: Post | None = None
-        self._has_strays = False
         self.submitted = kept.draft
         self.in_doubt = kept.state == "sending"
         self.operation = ""
@@ -170,17 +169,16 @@ class Delivery:
             return self._post.draft(message)
         except AnswerLost:
             # It may have been made, or may yet be: what is there is removed, and it is made anew.
-            self._has_strays = True
             self.remove_drafts()
             self.operation = "CreateItem"
             return self._post.draft(message)
 
     def _after(self, draft: Draft) -> None:
-        """The message is out. Learn, until it was seen once of a host, that its server takes a submitted draft away; clear up what was made twice."""
+        """The message is out. Look once: remove drafts that a lost answer or a proxy made twice, and see whether the server takes a submitted one away."""
         with suppress(OpsError):
-            if not self.way.takes_drafts and not self._post.is_still_there(draft):
+            left = self._post.find(self._kept.key).drafts
+            self._post.remove([each for each in left if each.item_id != draft.item_id])
+            stays = any(each.item_id == draft.item_id for each in left)
+            if not stays and not self.way.takes_drafts:
                 with self._database.begin() as connection:
                     Outgoing(connection).note_takes_drafts(self.way.host.host_id)
-            if self._has_strays:
-                strays = self._post.find(self._kept.key).drafts
-                self._post.remove([each for each in strays if each.item_id != draft.item_id])

@@ -74,9 +74,6 @@ class Post(Protocol):
     def find(self, key: str) -> Whereabouts:
         """What became of the message with this key."""
 
-    def is_still_there(self, draft: Draft) -> bool:
-        """Whether a draft that was submitted lies where it was as if nothing had happened. Not so on Exchange."""
-
     def remove(self, drafts: Sequence[Draft]) -> list[bool]:
         """Remove drafts for good; of each, whether it was there. One that was is not submitted any more, however late a request for it comes."""
 

@@ -260,7 +260,7 @@ def test_a_server_is_believed_once_it_was_seen_to_take_a_draft(workspace: Worksp
     add_host(workspace, version="2016")
     server = MemoryServer()
     mailer = mortal(workspace, server, Life())
-    assert mailer.send(LETTER).requests == 3
+    assert mailer.send(LETTER).requests == 3  # draft, submission, one look
     server.faults[server.calls + 1] = "lost before"
     assert mailer.send(LETTER).outcome == "accepted"
     assert len(server.delivered) == 2

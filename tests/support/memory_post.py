@@ -86,10 +86,6 @@ class MemoryPost:
             tuple(Draft(item_id, "1") for item_id, message in server.thrown_away.items() if message.key == key),
         )
 
-    def is_still_there(self, draft: Draft) -> bool:
-        self._call(lambda: None, "look")
-        return draft.item_id in self._server.drafts
-
     def remove(self, drafts: Sequence[Draft]) -> list[bool]:
         if not drafts:
             return []

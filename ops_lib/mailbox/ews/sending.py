@@ -94,16 +94,6 @@ class EwsPost:
             raise ServerFailed("the server answered for fewer folders than it was asked about", subject=self._user)
         return Whereabouts(tuple(drafts), is_out, tuple(thrown_away))
 
-    def is_still_there(self, draft: Draft) -> bool:
-        answered = self._ask.retried(look([draft]))[0]
-        if answered.is_success:
-            items = children(answered.element, "Items")
-            return not any(text_of(child(item, "IsSubmitted")) in ("true", "1") for item in items)
-        error = answered.error(self._user, about_item=True)
-        if isinstance(error, ItemGone):
-            return False
-        raise error
-
     def remove(self, drafts: Sequence[Draft]) -> list[bool]:
         removed: list[bool] = []
         for answered in self._ask.retried(remove(drafts), only=NOT_CARRIED_OUT) if drafts else ():
