@@ -5,7 +5,6 @@ It opens from a file, asks for nothing over the network, prints, and reads in th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -44,6 +43,8 @@ class SyncReport:
     run_accounts: pd.DataFrame
     items: pd.DataFrame
     failed_before: pd.DataFrame
+    attempts: pd.DataFrame
+    findings: pd.DataFrame
     links: pd.DataFrame
     counts: pd.DataFrame
     weeks: tuple[Week, ...]
@@ -121,6 +122,8 @@ def collect(
         run_accounts=frames.run_accounts(workspace, since),
         items=frames.run_items(workspace, since),
         failed_before=_failed_before(workspace, since),
+        attempts=frames.attempts(workspace, since),
+        findings=frames.findings(workspace),
         links=frames.links(workspace),
         counts=frames.counts(workspace, since),
         weeks=tuple(read_week(workspace, user, day, mailboxes=mailboxes) for user in users),
@@ -221,12 +224,14 @@ def write(report: SyncReport, folder: Path) -> Path:
     """Write the page and its tables into the folder, readable by their owner alone. Returns the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "report.html"
-    _write_private(page, render(report).encode())
+    frames.write_private(page, render(report).encode())
     tables = {
         "accounts": report.accounts,
         "runs": report.runs,
         "run_accounts": report.run_accounts,
         "run_items": report.items,
+        "attempts": report.attempts,
+        "findings": report.findings,
         "links": report.links,
         "counts": report.counts,
     }
@@ -234,42 +239,8 @@ def write(report: SyncReport, folder: Path) -> Path:
         tables["week"] = pd.concat(
             [week.entries.assign(user=week.user.email) for week in report.weeks], ignore_index=True
         )
-    write_tables(tables, folder / "tables")
+    frames.write_tables(tables, folder / "tables")
     return page
-
-
-def write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> None:
-    """Each table as Parquet and as CSV, with a note that says what they hold."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, table in tables.items():
-        _write_private(folder / f"{name}.parquet", table.to_parquet(index=False))
-        harmless = table.map(harmless_cell).rename(columns=str)
-        _write_private(folder / f"{name}.csv", harmless.to_csv(index=False).encode())
-    shape = {
-        name: {"rows": len(table), "columns": {c: str(t) for c, t in table.dtypes.items()}}
-        for name, table in tables.items()
-    }
-    _write_private(folder / "tables.json", json.dumps(shape, indent=1).encode())
-    _write_private(folder / "PRIVATE.txt", _NOTICE.encode())
-
-
-def harmless_cell(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, with an apostrophe before it, so that it is read as text."""
-    if isinstance(value, str) and (value.lstrip()[:1] in {"=", "+", "-", "@"} or value[:1] in {"\t", "\r", "\n"}):
-        return "'" + value
-    return value
-
-
-_NOTICE = """\
-These tables hold people's names, addresses and appointments. Keep them where the CRM's own data may be kept, and remove them when
-the question they were made for is answered. In the CSV files a text that begins with = + - @ has an apostrophe before it, so that
-no spreadsheet takes it for a formula; the Parquet files hold it unchanged.
-"""
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    path.touch(mode=0o600)
-    path.write_bytes(content)
 
 
 def _moment(value: Any, zone: ZoneInfo) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +21,8 @@ READERS = {
     "runs": (frames.runs, frames.RUNS),
     "run_accounts": (frames.run_accounts, frames.RUN_ACCOUNTS),
     "run_items": (frames.run_items, frames.RUN_ITEMS),
+    "attempts": (frames.attempts, frames.ATTEMPTS),
+    "findings": (frames.findings, frames.FINDINGS),
     "links": (frames.links, frames.LINKS),
     "counts": (frames.counts, frames.COUNTS),
 }
@@ -123,6 +126,47 @@ def test_reasons_are_grouped_the_most_frequent_first(customer: Customer) -> None
     assert table["entries"].tolist() == [2, 1]
     assert "'Call Out' is not among the types" in table.loc[0, "reason"]
     assert ALICE in table.loc[0, "example"]
+
+
+@pytest.mark.req("T3")
+def test_attempts_and_findings_name_their_evidence(customer: Customer) -> None:
+    """A cycle that the server failed: its tries are rows with code and request id, and the account's trouble is a finding with who must act."""
+    customer.sandbox.faults.add(
+        {"operation": "SyncFolderItems", "mailbox": ALICE, "fault": {"response_code": "ErrorImpersonateUserDenied"}}
+    )
+    customer.cycle()
+    customer.sandbox.faults.clear()
+    attempts = frames.attempts(customer.workspace)
+    refused = attempts[attempts["error"] != ""].iloc[0]
+    assert refused[["mailbox", "operation", "number", "response_code"]].tolist() == [
+        ALICE, "SyncFolderItems", 1, "ErrorImpersonateUserDenied",
+    ]  # fmt: skip
+    assert refused["request_id"]
+    findings = frames.findings(customer.workspace)
+    told = findings[(findings["mailbox"] == ALICE) & (findings["check"] == "status")].iloc[0]
+    assert told["verdict"] == "fail"
+    assert told["owner"]
+    assert told["next_step"]
+    assert "ErrorImpersonateUserDenied" in told["observed"] + told["evidence"]
+
+
+def test_no_two_tables_disagree_on_a_column(customer: Customer) -> None:
+    """A column of one name has one type in every table, so that tables can be joined."""
+    kinds: dict[str, set[str]] = {}
+    for _, columns in READERS.values():
+        for column, kind in columns.items():
+            kinds.setdefault(column, set()).add(kind.lower())
+    assert {column: kind for column, kind in kinds.items() if len(kind) > 1} == {}
+
+
+def test_each_column_is_documented() -> None:
+    """`docs/frames.md` says of each table what a row is, and of each column its type and what it means."""
+    text = (Path(__file__).parents[2] / "docs" / "frames.md").read_text(encoding="utf-8")
+    for name, (_, columns) in READERS.items():
+        section = text.split(f"## {name}\n", 1)[1].split("\n## ", 1)[0]
+        documented = dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", section, re.MULTILINE))
+        assert documented == dict(columns), name
+        assert section.lstrip().startswith("A row is ")
 
 
 def test_only_what_happened_since_is_counted(customer: Customer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import stat
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 
 from ops_lib.access.accounts import Accounts
 from ops_lib.model import ActivityStatus
-from ops_lib.reports import page
+from ops_lib.reports import frames, page
 from ops_lib.sync.failures import put_back
 from ops_lib.workspace import Workspace
 from tests.reports.customer import ALICE, BOB, NOW, SERVICE, Customer, at, usual_week
@@ -147,7 +148,9 @@ def test_tables_are_written_twice_and_for_their_owner_alone(customer: Customer, 
     written = page.write(report, tmp_path / "report")
     files = {file.name: file for file in (tmp_path / "report" / "tables").iterdir()}
     assert {
-        f"{name}.{kind}" for name in ("accounts", "run_items", "links", "counts", "week") for kind in ("csv", "parquet")
+        f"{name}.{kind}"
+        for name in ("accounts", "run_items", "attempts", "findings", "links", "counts", "week")
+        for kind in ("csv", "parquet")
     } <= set(files)
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in (*files.values(), written))
     again = pd.read_parquet(files["run_items.parquet"])
@@ -155,13 +158,23 @@ def test_tables_are_written_twice_and_for_their_owner_alone(customer: Customer, 
     assert "people's names" in files["PRIVATE.txt"].read_text()
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1", "\ufeff=1", "\u200b@x", "＝1+1"]
+)
 def test_no_cell_becomes_a_formula(text: str, tmp_path: Path) -> None:
     """A text that a spreadsheet would calculate has an apostrophe before it in the CSV, and is itself in the Parquet."""
-    page.write_tables({"t": pd.DataFrame({"title": [text], "n": [-1]})}, tmp_path)
+    frames.write_tables({"t": pd.DataFrame({"title": [text], "n": [-1]})}, tmp_path)
     read = pd.read_csv(tmp_path / "t.csv", dtype=str, keep_default_na=False)
     assert read.loc[0].tolist() == ["'" + text, "-1"]
     assert pd.read_parquet(tmp_path / "t.parquet").loc[0, "title"] == text
+
+
+@pytest.mark.parametrize("text", ["Jörg 🏠 'x', \"y\"", "two\nlines", "half\r=1+1", "a;b,c", ""])
+def test_a_cell_stays_one_cell(text: str, tmp_path: Path) -> None:
+    """Unicode, quotes, separators and every kind of line break stay within their cell, whoever reads the file."""
+    frames.write_tables({"t": pd.DataFrame({"title": [text], "n": [1]})}, tmp_path)
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [["title", "n"], [text, "1"]]
 
 
 def test_the_busiest_user_is_the_one_with_most_in_that_week(customer: Customer) -> None:
