@@ -65,26 +65,19 @@ class RightsChecks:
         *,
         all_users: Collection[str],
         sources: Collection[Source] = ("ews", "powershell"),
+        since: Kept | None = None,
     ) -> tuple[Drift, ...] | None:
-        """Keep a check, and say what has changed since the one before; None where there was none.
+        """Keep a check, and say what has changed since the one before (or ``since`` an earlier one); None where there was none.
 
         ``all_users`` are the mailboxes of all accounts of the host: of those not in ``matrix`` the earlier cells stay, of others nothing does.
         Of a source that is not in ``sources`` the earlier cells stay too.
         """
         before = self.last(host)
         checked, wanted = set(matrix.users), {user.lower() for user in all_users}
-        found: tuple[Drift, ...] | None = None
+        found = _changes(since or before, matrix, checked, wanted, sources)
         cells = list(matrix.cells)
         remembered: list[Cell] = []
         if before is not None:
-            compared = [
-                cell
-                for cell in before.known.cells
-                if cell.source in sources and (cell.user in checked or cell.user not in wanted)
-            ]
-            found = _with_what_is_new(drift(replace(before.matrix, cells=tuple(compared)), matrix), before.matrix)
-            if not any(cell.source in sources for cell in before.known.cells):
-                found = None  # seen from this side for the first time: nothing has come or gone
             now_known = {_key(cell) for cell in matrix.cells if cell.holds is not Holds.UNKNOWN}
             for cell in before.known.cells:
                 if cell.user not in wanted or cell.holds is Holds.UNKNOWN or _key(cell) in now_known:
@@ -106,6 +99,20 @@ class RightsChecks:
         }
         self.forget(host)
         self._connection.execute(insert(properties).values(name=_name(host), value=json.dumps(document)))
+
+
+def _changes(
+    before: Kept | None, matrix: Matrix, checked: Collection[str], wanted: Collection[str], sources: Collection[Source]
+) -> tuple[Drift, ...] | None:
+    """What has changed of the users and sources that were looked at; None where there is nothing to compare with."""
+    if before is None or not any(cell.source in sources for cell in before.known.cells):
+        return None  # seen from this side for the first time: nothing has come or gone
+    compared = [
+        cell
+        for cell in before.known.cells
+        if cell.source in sources and (cell.user in checked or cell.user not in wanted)
+    ]
+    return _with_what_is_new(drift(replace(before.matrix, cells=tuple(compared)), matrix), before.matrix)
 
 
 def _with_what_is_new(found: Collection[Drift], before: Matrix) -> tuple[Drift, ...]:

@@ -21,7 +21,7 @@ from ops_lib.access.rights import Cell, Drift, Matrix, Row, Source, judge
 from ops_lib.access.rights_ews import Collected, Progress, collect
 from ops_lib.access.rights_findings import Finding, findings
 from ops_lib.access.rights_sending import not_tried, service_address, to_try, try_sending
-from ops_lib.access.rights_store import RightsChecks
+from ops_lib.access.rights_store import Kept, RightsChecks
 from ops_lib.crm.directory import Directory
 from ops_lib.errors import InputError, WorkspaceError
 from ops_lib.model import Account, Host
@@ -65,10 +65,15 @@ class Checked:
     host: Host
     matrix: Matrix
     collected: Collected | None
-    previous: datetime | None
+    compared_with: Kept | None
     drift: tuple[Drift, ...] | None
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
+
+    @property
+    def previous(self) -> datetime | None:
+        """When the check was made that this one is compared with."""
+        return self.compared_with.checked_at if self.compared_with is not None else None
 
     @property
     def is_well(self) -> bool:
@@ -180,9 +185,15 @@ def by_host(workspace: Workspace, accounts: Sequence[Account]) -> list[tuple[Hos
 
 
 def check(
-    workspace: Workspace, host: Host, accounts: Sequence[Account], wish: Wish | None = None, *, shown: Shown = silent
+    workspace: Workspace,
+    host: Host,
+    accounts: Sequence[Account],
+    wish: Wish | None = None,
+    *,
+    shown: Shown = silent,
+    since: Kept | None = None,
 ) -> Checked:
-    """Look at the accounts' rights, judge them, keep the check, and say what has changed since the one before.
+    """Look at the accounts' rights, judge them, keep the check, and say what has changed since the one before, or ``since`` an earlier one.
 
     **Raises** `InputError` for a file that cannot be read, before anything is asked. What is wrong with the server is part of the result.
     """
@@ -205,13 +216,13 @@ def check(
     with workspace.database.begin() as connection:
         everybody = [each.mailbox for each in Accounts(connection).accounts(host=host.name)]
         checks = RightsChecks(connection)
-        last = checks.last(host)
-        found = checks.keep(host, matrix, workspace.now(), all_users=everybody, sources=sources)
+        compared_with = since or checks.last(host)
+        found = checks.keep(host, matrix, workspace.now(), all_users=everybody, sources=sources, since=compared_with)
     return Checked(
         host,
         matrix,
         collected,
-        last.checked_at if last else None,
+        compared_with,
         found,
         findings(host, matrix, evidence, workspace.now().date()),
         tuple(notes),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ops_lib.access.rights import Matrix
+    from ops_lib.access.rights_store import Kept
     from ops_lib.diagnosis.permissions import Checked, Line
     from ops_lib.reports.drawing import Drawing
 
@@ -33,6 +34,10 @@ class Steps(Run):
 
     _checked: tuple[Checked, ...] | None = None
     _form: Form | None = None
+
+    def __init__(self, stem: str, opened: Opened) -> None:
+        super().__init__(stem, opened)
+        self._since: dict[str, Kept] = {}
 
     @classmethod
     def open_demo(cls) -> Opened:
@@ -76,7 +81,7 @@ class Steps(Run):
     def check(self) -> Sentence:
         """Look at the rights of whoever was chosen (else of everybody), and keep what was found for the next comparison.
 
-        Returns a sentence for each host. **Raises** `InputError`, `NotThere`.
+        Run again, it is compared with what was known before the first time: step 2 keeps its meaning. Returns a sentence for each host. **Raises** `InputError`, `NotThere`.
         """
         from ops_lib.diagnosis.permissions import Wish, by_host, silent
         from ops_lib.diagnosis.permissions import check as check_host
@@ -96,7 +101,13 @@ class Steps(Run):
         )
         in_use = [(each, mine) for each, mine in by_host(self.workspace, accounts) if not each.is_retired]
         shown = progress if is_by_hand() else silent
-        self._checked = tuple(check_host(self.workspace, each, mine, wish, shown=shown) for each, mine in in_use)
+        self._checked = tuple(
+            check_host(self.workspace, each, mine, wish, shown=shown, since=self._since.get(each.host_id))
+            for each, mine in in_use
+        )
+        for each in self._checked:
+            if each.compared_with is not None and each.drift is not None:
+                self._since.setdefault(each.host.host_id, each.compared_with)
         if not self._checked:
             return Sentence("No account is kept in step: there is nobody whose permissions could be looked at.")
         return Sentence("\n".join(f"- {_said(each)}" for each in self._checked))

@@ -76,6 +76,15 @@ def test_what_changed_since_friday_comes_with_what_was_there_before(checked: Ste
     assert KEISHA not in {user for user, _ in told}
 
 
+@pytest.mark.req("R8")
+def test_looking_again_keeps_what_changed_since_friday(checked: Steps) -> None:
+    """The step may be run again: it is compared with the check before the notebook's first, so that nothing drops out of the table."""
+    before = checked.changes()
+    checked.check()
+    assert isinstance(before, pd.DataFrame)
+    pd.testing.assert_frame_equal(before, checked.changes())
+
+
 @pytest.mark.req("R2", "P5")
 def test_each_host_gets_its_scripts_and_the_matrix_is_a_table(checked: Steps) -> None:
     """Scripts that mend, undo and collect lie in the run's folder, are PowerShell and name exactly who lacks something; the matrix lies beside."""
