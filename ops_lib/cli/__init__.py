@@ -45,6 +45,7 @@ COMMANDS = (
     Command("vault", "vault:app", "What the workspace keeps encrypted, and its key."),
     Command("rights", "rights:app", "Who may do what in whose mailbox, and the script that mends it."),
     Command("sync", "sync:sync", "Keep the accounts in step: one cycle each."),
+    Command("watch", "watch:watch", "Keep the accounts in step as changes happen, until stopped."),
     Command("status", "sync:status", "How each account stands."),
     Command("diagnose", "diagnose:diagnose", "Why an account is not in step: cause, evidence, who must act."),
     Command("retry", "retry:retry", "Try again what failed or was set aside."),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, select, update
+from sqlalchemy import Column, Connection, func, select, update
 
 from ops_lib.crm import ActivityContent, CrmChanges
 from ops_lib.crm.rows import activity_from, activity_query, number, when_columns
@@ -17,6 +17,9 @@ from ops_lib.database.engine import insert_unless_there
 from ops_lib.database.tables import activities, activity_types, individuals, users
 from ops_lib.errors import InputError, NotThere, StaleWrite
 from ops_lib.model import Activity, ActivityStatus, Origin, When
+
+CHANNEL = "syncops_crm"
+"""Where PostgreSQL tells whose activities were written: the user's id."""
 
 _T = TypeVar("_T")
 _VALUES_PER_QUERY = 500
@@ -236,6 +239,8 @@ class SqlCrm:
         version = self._connection.execute(query).scalar()
         if version is None:
             raise _no_user(user_id)
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(select(func.pg_notify(CHANNEL, user_id)))  # heard when this is committed
         return int(version)
 
     def _made_with(self, key: str) -> Activity | None:

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Literal
@@ -73,6 +73,32 @@ class Database:
         self.upgrade()
         with self._transaction("read") as connection:
             yield connection
+
+    @contextmanager
+    def listening(self, channel: str) -> Iterator[Callable[[float], bool]]:
+        """Hear of what transactions tell a channel when they are committed (PostgreSQL only).
+
+        Gives a function that waits so many seconds at most and says whether anything was told. **Raises** `WorkspaceError`, also in there.
+        """
+        self.upgrade()
+        try:
+            pooled = self._engine.raw_connection()
+        except OperationalError as error:
+            raise self._unreachable(error) from None
+        connection: Any = pooled.driver_connection
+        pooled.detach()  # ours to close: nobody else is to hear what is told here
+
+        def told(seconds: float) -> bool:
+            return any(True for _ in connection.notifies(timeout=seconds, stop_after=1))
+
+        try:
+            connection.autocommit = True
+            connection.execute(f'LISTEN "{channel}"')
+            yield told
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            raise self._unreachable(OperationalError("LISTEN", None, error)) from None
+        finally:
+            connection.close()
 
     def upgrade(self) -> None:
         """Bring the schema up to date; costs one query where it is already."""

@@ -209,9 +209,10 @@ class Subscriptions:
         return found
 
     def remove(self, subscription: Subscription) -> None:
-        """End a subscription; a connection that reads it hears of it with the next events."""
+        """End a subscription; a connection that reads it hears of it."""
         self._known.pop(subscription.subscription_id, None)
-        subscription.connection = None
+        for watcher in tuple(subscription.journal.watchers):
+            watcher()
 
     def is_known(self, subscription: Subscription) -> bool:
         """Whether the subscription still stands."""

@@ -25,7 +25,7 @@ def settle(sandbox: Sandbox, addresses: Sequence[str]) -> None:
 
 
 def enter(workspace: Path, sandbox: Sandbox, addresses: Sequence[str], *, access: str, send_email: bool = True) -> None:
-    """Enter the host ``exchange``, and a user with an account on it for each address. The password is in SVC_PASSWORD."""
+    """Enter the host ``exchange``, and a user with an account on it for each address. The password is in SVC_PASSWORD: with access direct everybody's."""
     opened = Workspace.open(workspace)
     with opened.database.begin() as connection:
         directory = Directory(connection)
@@ -37,8 +37,8 @@ def enter(workspace: Path, sandbox: Sandbox, addresses: Sequence[str], *, access
             version="2016",
             community="all",
             types=["Tour"],
-            service_user=SERVICE,
-            secret="env:SVC_PASSWORD",
+            service_user=None if access == "direct" else SERVICE,
+            secret=None if access == "direct" else "env:SVC_PASSWORD",
             all_day_tasks=True,
             send_email=True,
         )
@@ -46,5 +46,6 @@ def enter(workspace: Path, sandbox: Sandbox, addresses: Sequence[str], *, access
         accounts = Accounts(connection)
         for address in addresses:
             directory.add_user(address, address.partition("@")[0], community_names=["Maple Court"])
-            accounts.add(address, all_day_tasks=True, send_email=send_email)
+            secret = "env:SVC_PASSWORD" if access == "direct" else ""
+            accounts.add(address, all_day_tasks=True, send_email=send_email, secret=secret)
     opened.close()

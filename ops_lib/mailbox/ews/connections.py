@@ -36,17 +36,20 @@ def tls_context() -> ssl.SSLContext:
 class Adapter(HTTPAdapter):
     """One connection. A host's own CA wins over REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE, which requests puts before a session's ``verify``."""
 
-    def __init__(self, ca_bundle: str = "", **options: Any) -> None:
+    def __init__(self, ca_bundle: str = "", *, is_endless: bool = False, **options: Any) -> None:
         self.ca_bundle = ca_bundle
+        self._is_endless = is_endless  # for answers that are meant to go on
         super().__init__(**options)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options, ssl_context=tls_context())
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        if not self._is_endless:
+            self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
         manager: ProxyManager = super().proxy_manager_for(proxy, **options, ssl_context=tls_context())
-        manager.pool_classes_by_scheme = _POOLS
+        if not self._is_endless:
+            manager.pool_classes_by_scheme = _POOLS
         return manager
 
     def send(

@@ -12,9 +12,9 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import requests
 from exchangelib import (
@@ -46,6 +46,8 @@ from ops_lib.mailbox.ews.connections import Adapter
 from ops_lib.mailbox.ews.door import Door, OpenGate
 from ops_lib.mailbox.ews.oauth import MsalCredentials, fingerprint, source_of
 from ops_lib.model import Account, Host
+
+T = TypeVar("T")
 
 CONNECT_TIMEOUT_SECONDS = 20.0
 
@@ -97,9 +99,11 @@ class _Protocol(BaseProtocol):  # type: ignore[misc]
     def get_auth_type(self) -> str:
         raise AssertionError("the sign-in is always given")
 
-    def create_session(self) -> Any:
+    def create_session(self, *, is_endless: bool = False) -> Any:
         session = super().create_session()
-        adapter = Adapter(self.ca_bundle, pool_block=True, pool_connections=1, pool_maxsize=1, max_retries=0)
+        adapter = Adapter(
+            self.ca_bundle, is_endless=is_endless, pool_block=True, pool_connections=1, pool_maxsize=1, max_retries=0
+        )
         session.mount(self.service_endpoint, adapter)
         return session
 
@@ -125,21 +129,36 @@ class _Post(EWSAccountService):  # type: ignore[misc]
 
     SERVICE_NAME = "any"
 
-    def post(self, payload: etree._Element) -> requests.Response:
-        return self._get_response(payload, self.account.version.api_version)
-
-    def _get_response(self, payload: etree._Element, api_version: str) -> requests.Response:
-        data = self.wrap(content=payload, api_version=api_version)
+    def post(self, payload: etree._Element, headers: Mapping[str, str]) -> requests.Response:
         session = self.protocol.get_session()
         response, session = post_ratelimited(
             protocol=self.protocol,
             session=session,
             url=self.protocol.service_endpoint,
-            headers=self._extra_headers(),
-            data=data,
+            headers={**self._extra_headers(), **headers},
+            data=self.wrap(content=payload, api_version=self.account.version.api_version),
             timeout=self.timeout,
         )
         self.protocol.release_session(session)
+        return cast(requests.Response, response)
+
+    def begin(self, payload: etree._Element, headers: Mapping[str, str], quiet_seconds: float) -> requests.Response:
+        """The answer unread, over a connection of its own that ends with it."""
+        session = self.protocol.create_session(is_endless=True)
+        try:
+            response = session.post(
+                self.protocol.service_endpoint,
+                headers={**self._extra_headers(), **headers},
+                data=self.wrap(content=payload, api_version=self.account.version.api_version),
+                allow_redirects=False,
+                timeout=(self.timeout[0], quiet_seconds),
+                stream=True,
+            )
+            if response.status_code != 200:
+                self.protocol.retry_policy.raise_response_errors(response)
+        except BaseException:
+            session.close()
+            raise
         return cast(requests.Response, response)
 
 
@@ -188,27 +207,38 @@ class Transport:
         timeout = (min(CONNECT_TIMEOUT_SECONDS, timeout_seconds), timeout_seconds)
         self._service = _Post(account=seat, timeout=timeout)
 
-    def post(self, payload: etree._Element) -> Answer:
-        """Send one request and give the answer, whatever SOAP it holds.
+    def post(self, payload: etree._Element, headers: Mapping[str, str] | None = None) -> Answer:
+        """Send one request and give the answer, whatever SOAP it holds. ``headers`` go with it and before those it would have.
 
         Raises `Unreachable`, `AnswerLost`, `SignInRefused`, `AccessRefused`, `ServerBusy`, `ServerFailed`: see the top of this module.
         """
+        return self._signed_in(lambda: self._post_once(payload, headers or {}))
+
+    def begin(self, payload: etree._Element, headers: Mapping[str, str], quiet_seconds: float) -> requests.Response:
+        """Send one request whose answer goes on, and give it unread; silence for so long is a `requests.ReadTimeout`. To be closed.
+
+        Raises as `post` does; an answer that is an error is none that goes on.
+        """
+        return self._signed_in(lambda: self._sent(lambda: self._service.begin(payload, headers, quiet_seconds)))
+
+    def _signed_in(self, send: Callable[[], T]) -> T:
         credentials = self._protocol.credentials
         if not isinstance(credentials, MsalCredentials):
-            return self._protocol.door.through(lambda: self._post_once(payload), self.address)
+            return self._protocol.door.through(send, self.address)
         used = credentials.make_current(self.address)
         try:
-            return self._post_once(payload)
+            return send()
         except SignInRefused:
             # A 401 was not carried out. A token that was withdrawn before its time is replaced once; the same token is not sent again.
             if not credentials.replace(self.address, used):
                 raise
-            return self._post_once(payload)
+            return send()
 
-    def _post_once(self, payload: etree._Element) -> Answer:
+    def _sent(self, send: Callable[[], requests.Response]) -> requests.Response:
+        """Send, and count it as sent unless it certainly was not."""
         response, error = None, None
         try:
-            response = self._service.post(payload)
+            response = send()
         except MailboxError as exception:
             error = exception.with_traceback(None)  # an answer, if not the one wanted
         except Exception as exception:  # noqa: BLE001 what is not known is raised again in there
@@ -218,6 +248,10 @@ class Transport:
         if response is None:
             # From out here: the frames it came through hold headers with passwords and tokens.
             raise error or AnswerLost("there is no answer", subject=self.address, fix=_LOST_FIX)
+        return response
+
+    def _post_once(self, payload: etree._Element, headers: Mapping[str, str]) -> Answer:
+        response = self._sent(lambda: self._service.post(payload, headers))
         content = response.content
         size = response.headers.get("Content-Length", "")
         self.bytes_received += int(size) if size.isdigit() else len(content)
