@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: help setup demo test check notebooks lab bench clean
+.PHONY: help setup demo test check notebooks cassettes lab bench clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -37,6 +37,9 @@ check: setup  ## ruff, mypy, import contracts
 notebooks: setup  ## run the committed notebooks again and keep their outputs
 	@$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 	@$(BIN)/nbstripout --keep-output --keep-count --extra-keys metadata.language_info notebooks/*.ipynb
+
+cassettes: setup  ## plant every fault in the sandbox and record its diagnosis again
+	@$(BIN)/python -m tests.support.record_cassettes
 
 lab: setup  ## JupyterLab on the notebooks
 	@$(BIN)/syncops lab
