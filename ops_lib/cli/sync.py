@@ -67,6 +67,8 @@ def sync(
         for result in run.results:
             if result.error is not None:
                 say(f"{result.account.mailbox}: {result.error}")
+            for note in result.notes:
+                say(f"{result.account.mailbox}: {note}")
         if not run.all_well:
             raise typer.Exit(1)
 
@@ -213,6 +215,8 @@ def result_as_json(result: CycleResult) -> dict[str, Any]:
         "requests": result.requests,
         "seconds": round(result.seconds, 3),
     }
+    if result.notes:
+        document["notes"] = result.notes
     if result.error is not None:
         document["error"] = {
             "response_code": result.error.response_code,

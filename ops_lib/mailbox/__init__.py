@@ -119,6 +119,10 @@ class Mailbox(Protocol):
     def bytes_received(self) -> int:
         """The answers' bodies, as they came over the wire."""
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the person in charge should know and was no failure, each once."""
+
     def changes(self, kind: Kind, sync_state: str = "") -> FolderChanges:
         """Everything since the state (empty: everything there is), all pages; without bodies and attendees.
 

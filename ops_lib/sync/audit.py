@@ -13,7 +13,7 @@ from ops_lib.errors import ItemGone, MailboxError
 from ops_lib.mailbox import Mailbox
 from ops_lib.model import Account, Host, Item, ItemType, Kind, Link, LinkState, Origin
 from ops_lib.sync.body import as_text
-from ops_lib.sync.cycle import policy_of
+from ops_lib.sync.cycle import policy_of, zone_notes
 from ops_lib.sync.ledger import Ledger
 from ops_lib.sync.mapping import differing, entry_of_activity, entry_of_item, overlaps, shared_fields
 from ops_lib.sync.scope import is_current, is_gone, why_not
@@ -63,9 +63,8 @@ def audit(workspace: Workspace, host: Host, account: Account, mailbox: Mailbox) 
             )
         )
 
-    if policy.zone.key != account.time_zone:
-        reason = f"nobody knows the user's time zone '{account.time_zone}': their days are taken to be those of {policy.zone.key}"
-        remarks.append(Remark(account=account.mailbox, verdict="unknown", activity_id="", item_id="", reason=reason))
+    for note in zone_notes(policy, account):
+        remarks.append(Remark(account=account.mailbox, verdict="unknown", activity_id="", item_id="", reason=note))
     items = _items(mailbox, links)
     equal = 0
     for link in links:

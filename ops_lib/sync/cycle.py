@@ -52,6 +52,7 @@ class Options:
 @dataclass(slots=True, kw_only=True)
 class CycleResult:
     """What a cycle did, or in a dry run would do. ``attempts`` are the latest requests of its mailbox, which was opened at ``opened_at``.
+    ``notes`` say what was no failure and yet somebody should know.
 
     *busy*: another worker is at the account; *waiting*: the server wants nobody to ask yet; *off*: it is not kept in step.
     """
@@ -67,6 +68,7 @@ class CycleResult:
     error: OpsError | None = None
     attempts: list[Attempt] = field(default_factory=list)
     opened_at: datetime | None = None
+    notes: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, Any]:
         """How many entries were created, updated and deleted on either side, how many were skipped and failed."""
@@ -296,6 +298,7 @@ class Cycle:
     def _finish(self) -> CycleResult:
         self._result.requests = self._mailbox.requests
         self._result.bytes_received = self._mailbox.bytes_received
+        self._result.notes = [*zone_notes(self._policy, self._account), *self._mailbox.notes]
         return self._result
 
     def _remember(self) -> Remembered:
@@ -350,6 +353,15 @@ def policy_of(host: Host, account: Account, now: datetime) -> SyncPolicy:
         conflict=host.conflict,
         reschedule=host.reschedule,
     )
+
+
+def zone_notes(policy: SyncPolicy, account: Account) -> list[str]:
+    """What is to be said of a user whose time zone nobody knows."""
+    if policy.zone.key == account.time_zone:
+        return []
+    return [
+        f"nobody knows the user's time zone '{account.time_zone}': their days are taken to be those of {policy.zone.key}"
+    ]
 
 
 def _codes(reading: Reading) -> dict[str, str]:

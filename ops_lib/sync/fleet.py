@@ -223,7 +223,7 @@ class Fleet:
                 seconds=result.seconds,
                 status=status.status,
                 response_code=error.response_code if error is not None else "",
-                message=str(error) if error is not None else "",
+                message=str(error) if error is not None else "; ".join(result.notes),
             )
             ledger.record_items(run_id, account.account_id, result.outcomes, now)
             record_attempts(connection, run_id, account.account_id, result.attempts, result.opened_at or now)

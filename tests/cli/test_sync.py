@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from sqlalchemy import select, update
 
+from ops_lib.database import tables as t
 from ops_lib.sandbox.server import Sandbox
+from ops_lib.workspace import Workspace
 from tests.support.command_line import CommandLine
 from tests.support.sandbox import ALICE, BOB, SERVICE
 
@@ -94,6 +97,27 @@ def test_dry_run_then_sync_then_nothing(customer: CommandLine) -> None:
     again = customer("sync", "--json", "--account", ALICE).json["accounts"]
     assert [each["account"] for each in again] == [ALICE]
     assert again[0]["created"] == again[0]["updated"] == again[0]["deleted"] == {"crm": 0, "exchange": 0}
+
+
+@pytest.mark.req("O6")
+def test_a_zone_that_had_to_be_guessed_is_said_where_the_cycle_is_shown(customer: CommandLine) -> None:
+    """A user's zone that nobody knows, and the one that Exchange has no name for: beside the result, in its JSON, in the run's record, once each; the cycle
+    is well all the same, and says nothing of the other account."""
+    workspace = Workspace.open(customer.workspace)
+    with workspace.database.begin() as connection:
+        connection.execute(update(t.users).where(t.users.c.email == ALICE).values(time_zone="Mars/Olympus"))
+    guessed = "nobody knows the user's time zone 'Mars/Olympus': their days are taken to be those of UTC"
+    in_utc = "Exchange has no name for the time zone 'Mars/Olympus': events are made in UTC."
+    first = {each["account"]: each for each in customer("sync", "--json").json["accounts"]}
+    assert (first[ALICE]["outcome"], first[ALICE]["notes"]) == ("ok", [guessed, in_utc])
+    assert "notes" not in first[BOB]
+    shown = customer("sync").stderr
+    assert f"{ALICE}: {guessed}" in " ".join(shown.split())
+    assert in_utc not in shown  # nothing was made
+    with workspace.database.read() as connection:
+        rows = connection.execute(select(t.run_accounts.c.outcome, t.run_accounts.c.message)).all()
+    workspace.close()
+    assert sorted(rows) == [("ok", ""), ("ok", ""), ("ok", guessed), ("ok", f"{guessed}; {in_utc}")]
 
 
 @pytest.mark.req("T1")

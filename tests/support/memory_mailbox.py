@@ -29,6 +29,7 @@ class MemoryMailbox:
         self.requests = 0
         self.attempts: Sequence[Attempt] = ()
         self.bytes_received = 0
+        self.notes: Sequence[str] = ()
         self.writes = 0
         self._step = step
 
