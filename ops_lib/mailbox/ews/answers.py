@@ -85,10 +85,11 @@ def text_of(element: Element | None) -> str:
 
 
 # ── the envelope ─────────────────────────────────────────────────────────────────────────────────────────────────────
-def messages(answer: Answer, subject: str) -> list[Message]:
+def messages(answer: Answer, subject: str, operation: str = "") -> list[Message]:
     """One `Message` per response message, in the answer's order. A fault is raised as what it means, whatever its HTTP status.
 
-    Raises `AnswerLost` for what is no SOAP (cut short, empty, a page), and whatever a fault stands for.
+    Raises `AnswerLost` for what is no SOAP (cut short, empty, a page) or answers another operation than the one given, and whatever a fault
+    stands for.
     """
     found: list[Message] = []
     for root in parse(answer.content, subject, answer.status):
@@ -101,6 +102,10 @@ def messages(answer: Answer, subject: str) -> list[Message]:
         response = next(iter(children(root, "Body")), None)
         if response is None:
             raise AnswerLost("the answer's body is empty", subject=subject, http_status=answer.status)
+        if operation and name_of(response) != f"{operation}Response":
+            raise AnswerLost(
+                f"the answer is to another question than {operation}", subject=subject, http_status=answer.status
+            )
         found += [_message(element) for element in _message_elements(response)]
     if not found:
         raise ServerFailed("the answer holds no response message", subject=subject, http_status=answer.status)

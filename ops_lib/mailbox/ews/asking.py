@@ -79,7 +79,7 @@ class Asker:
 
         try:
             answer = self._transport.post(payload)
-            found = answers.messages(answer, self._address)
+            found = answers.messages(answer, self._address, operation)
         except MailboxError as error:
             note(error.response_code, error)
             raise
