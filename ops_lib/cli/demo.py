@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ops_lib.cli import fail
+from ops_lib.cli.progress import account_progress
 
 if TYPE_CHECKING:
     from ops_lib.runbook.demo import Demo
-    from ops_lib.sync.fleet import Progress, RunResult
+    from ops_lib.sync.fleet import RunResult
 
 
 def demo(
@@ -62,8 +61,8 @@ def _story(running: Demo, folder: Path) -> bool:
 
     _step("3. The first cycle", "every account: read both sides, decide, write, record")
     before = running.sandbox.requests.total()
-    with _progress(len(accounts)) as progress:
-        first = story.run_cycle(running, progress=progress)
+    with account_progress("   keeping accounts in step", len(accounts)) as advance:
+        first = story.run_cycle(running, progress=lambda result: advance(result.account))
     _tell_counts(first)
     _tell(f"{running.sandbox.requests.total() - before} requests to Exchange in all")
 
@@ -184,18 +183,3 @@ def _tell_where(running: Demo, folder: Path) -> None:
     _tell(f"syncops runs --workspace {shown}")
     _tell(f"   1 run of report_sync, {in_step} entries in step")
     _tell(f"syncops activity list --json --workspace {shown}")
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Progress]:
-    """A bar on a terminal; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda result: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("keeping accounts in step", total=total)
-        yield lambda result: bar.update(task, advance=1, description=result.account.mailbox)

@@ -79,11 +79,14 @@ def check(
         )
     wish = Wish(tuple(from_csv or ()), ews, try_sending, threads, tuple(service_name or ()))
     with open_workspace() as workspace:
-        accounts = chosen_accounts(workspace, account, host)
-        found = [
-            check_host(workspace, each, mine, wish, shown=account_progress)
-            for each, mine in by_host(workspace, accounts)
-        ]
+        chosen = by_host(workspace, chosen_accounts(workspace, account, host))
+        if not chosen:
+            raise InputError(
+                "it is retired, and nobody works through it",
+                subject=f"host {host}" if host else "their host",
+                fix="syncops host restore NAME.",
+            )
+        found = [check_host(workspace, each, mine, wish, shown=account_progress) for each, mine in chosen]
         if as_json:
             print_json({"hosts": [document(each, workspace.now()) for each in found]})
         else:

@@ -177,11 +177,11 @@ def _together(lines: Sequence[Line]) -> list[Line]:
 
 # ── checking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 def by_host(workspace: Workspace, accounts: Sequence[Account]) -> list[tuple[Host, list[Account]]]:
-    """The accounts by their host, hosts in their order; hosts without any are left out."""
+    """The accounts by their host, hosts in their order; hosts without any, and retired ones, are left out."""
     with workspace.database.read() as connection:
         hosts = Hosts(connection).all()
     mine = [(host, [each for each in accounts if each.host_id == host.host_id]) for host in hosts]
-    return [(host, found) for host, found in mine if found]
+    return [(host, found) for host, found in mine if found and not host.is_retired]
 
 
 def check(

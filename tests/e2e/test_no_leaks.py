@@ -173,7 +173,7 @@ def test_a_command_that_fails_prints_no_secret(
     office = Office(sandbox, tmp_path / "w", monkeypatch, auth="oauth-app", access="impersonation", redirect_uri=None)
     office.add(ALICE)
     environment = os.environ | {"CLIENT_SECRET": WRONG, "SYNCOPS_TRACEBACK": "1"}
-    for command in (["sync"], ["sync", "--json"], ["status", "--json"], ["check"], ["host", "list", "--json"], ["signin", ALICE], ["run", "report_sync"], ["report"], ["runs", "--json"]):  # fmt: skip
+    for command in (["sync"], ["sync", "--json"], ["status", "--json"], ["check"], ["host", "list", "--json"], ["rights", "check"], ["signin", ALICE], ["run", "report_sync"], ["run", "verify_permissions"], ["report"], ["runs", "--json"]):  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-m", "ops_lib.cli", "--workspace", str(office.workspace.path), *command],
             capture_output=True, env=environment, timeout=120, check=False,

@@ -414,3 +414,12 @@ def test_the_set_up_is_scoped_unless_asked_otherwise(office: CommandLine, sandbo
     assert "--setup" in refused.stderr
     strange = office("rights", "script", "--host", "exchange", "--undo", "--enterprise-object-id", "x", exit_code=2)
     assert "--enterprise-object-id" in strange.stderr
+
+
+def test_a_retired_host_is_not_looked_at(office: CommandLine, sandbox: Sandbox) -> None:
+    """Nobody works through a retired host: asked for it, the check says so and how to bring it back, and sends nothing."""
+    enter(office.workspace, sandbox, ADDRESSES[:1], access="impersonation")
+    office("host", "retire", "exchange")
+    answer = office("rights", "check", "--host", "exchange", exit_code=2)
+    assert "host exchange: it is retired" in answer.stderr
+    assert sandbox.requests.total() == 0

@@ -99,11 +99,10 @@ class Steps(Run):
             over_ews=bool(chosen["ews"]),
             try_sending=bool(chosen["try_sending"]),
         )
-        in_use = [(each, mine) for each, mine in by_host(self.workspace, accounts) if not each.is_retired]
         shown = progress if is_by_hand() else silent
         self._checked = tuple(
             check_host(self.workspace, each, mine, wish, shown=shown, since=self._since.get(each.host_id))
-            for each, mine in in_use
+            for each, mine in by_host(self.workspace, accounts)
         )
         for each in self._checked:
             if each.compared_with is not None and each.drift is not None:
