@@ -5,6 +5,7 @@ A name that could be two people's is nobody's: what hangs on it stays unknown.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 from ops_lib.access.powershell_output import Output
@@ -34,7 +35,7 @@ class Names:
     ) -> None:
         """``service_names``: every way the service account may be written. ``known``: other names of mailboxes, each with the address."""
         self._addresses: dict[str, set[str]] = {}
-        self._service = {each.strip().lower() for each in service_names if each.strip()}
+        self._service = {_plain(each) for each in service_names if each.strip()}
         for mailbox in mailboxes:
             self._add(mailbox, mailbox)
         for name, address in known:
@@ -42,7 +43,7 @@ class Names:
 
     def _add(self, name: str, address: str) -> None:
         if name.strip():
-            self._addresses.setdefault(name.strip().lower(), set()).add(address.strip().lower())
+            self._addresses.setdefault(_plain(name), set()).add(address.strip().lower())
 
     def learn(self, outputs: Iterable[Output]) -> None:
         """Takes up the names that a mailbox's own record gives beside its primary address."""
@@ -58,14 +59,14 @@ class Names:
                     self._add(name, address)
                     self._add(name.rsplit("/", 1)[-1], address)
                 if self.is_service(address):
-                    self._service |= {name.lower() for name in names if name}
+                    self._service |= {_plain(name) for name in names if name}
 
     def mailbox(self, name: str | None) -> str | None:
         """The address of the mailbox of this name; None where it is nobody's or could be several's."""
         if not name:
             return None
         for each in (name, name.rsplit("/", 1)[-1], name.rsplit("\\", 1)[-1]):
-            found = self._addresses.get(each.strip().lower(), set())
+            found = self._addresses.get(_plain(each), set())
             if len(found) == 1:
                 return next(iter(found))
             if found:
@@ -76,7 +77,7 @@ class Names:
         """Whether this is the service account. None: it cannot be told, the name is neither an address nor known."""
         if not name:
             return None
-        said = name.strip().lower().removeprefix("nt user:")
+        said = _plain(name).removeprefix("nt user:")
         if said in self._service or said.rsplit("/", 1)[-1] in self._service:
             return True
         for own in self._service:
@@ -90,6 +91,12 @@ class Names:
         if "\\" in said and any("\\" in own for own in self._service):
             return False
         return None
+
+
+def _plain(name: str) -> str:
+    """A name to compare it by: without case, with one kind of apostrophe, and accents as one sign."""
+    straight = name.translate(dict.fromkeys(map(ord, "\u2018\u2019\u02bc\u00b4`"), "'"))
+    return unicodedata.normalize("NFC", straight).strip().lower()
 
 
 def _is_same_login(login: str, address: str) -> bool:

@@ -352,6 +352,15 @@ def test_a_name_that_two_people_have_is_nobodys() -> None:
     assert [holds(evidence, user, Right.SEND_AS) for user in (ANNA, BOB, CAROL)] == ["ok", "unknown", "unknown"]
 
 
+@pytest.mark.parametrize(
+    "written", ["Anna O\u2019Brien-Mu\u0308ller", "ANNA O'BRIEN-M\u00dcLLER", "Anna O`Brien-M\u00fcller"]
+)
+def test_a_name_is_the_same_with_whatever_apostrophe(written: str) -> None:
+    """Exchange and the CRM write one name with different apostrophes, accents and case; it is one person's all the same."""
+    text = f"PS> Get-RecipientPermission -Trustee {SERVICE} | fl\n\nIdentity : {written}\nTrustee : {SERVICE}\nAccessControlType : Allow\nAccessRights : {{SendAs}}\n"
+    assert holds(seen(text, also=[("Anna O'Brien-M\u00fcller", ANNA)]), ANNA, Right.SEND_AS) == "ok"
+
+
 def test_a_denied_send_as_is_missing() -> None:
     """An entry that denies Send As outweighs one that allows it."""
     evidence = seen(
