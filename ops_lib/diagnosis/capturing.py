@@ -26,6 +26,7 @@ from ops_lib.diagnosis.facts import DEADLINE_SECONDS, PROBE_SECONDS, collect
 from ops_lib.diagnosis.seen import Facts, Probe, probe_as_document
 from ops_lib.errors import OpsError
 from ops_lib.mailbox import Gate, Tokens, traffic
+from ops_lib.mailbox.ews.transport import close_connections
 from ops_lib.mailbox.traffic import cassettes, records
 from ops_lib.mailbox.traffic.cassettes import Cassette
 from ops_lib.mailbox.traffic.recording import Recorder
@@ -66,10 +67,14 @@ def capture(
 ) -> Captured:
     """Collect the facts of one account and keep how they came about. **Raises** what opening the workspace's database raises."""
     recorder = Recorder()
-    with traffic.using(recorder):
-        facts = collect(
-            _recorded(workspace, recorder), account, deadline_seconds=deadline_seconds, probe_seconds=probe_seconds
-        )
+    close_connections()  # those that are open have their sign-in behind them: it is to be in the file
+    try:
+        with traffic.using(recorder):
+            facts = collect(
+                _recorded(workspace, recorder), account, deadline_seconds=deadline_seconds, probe_seconds=probe_seconds
+            )
+    finally:
+        close_connections()  # nobody else is to sign in through the recorder
     key, is_kept = stand_in_key(workspace.vault)
     stand_ins = StandIns(key)
     with workspace.database.read() as connection:
