@@ -123,7 +123,9 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise InputError(f"the body cannot be read ({reason})", subject=str(path)) from None
+        raise InputError(
+            f"the body cannot be read ({reason})", subject=str(path), fix="name a text file in UTF-8 that is there."
+        ) from None
 
 
 def _as_json(template: Template) -> dict[str, Any]:
