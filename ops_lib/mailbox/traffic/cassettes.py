@@ -7,9 +7,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
+import http.client
 import json
 import os
 import re
@@ -23,7 +22,7 @@ from typing import Any
 import yaml
 
 from ops_lib.errors import InputError
-from ops_lib.mailbox.traffic import documents, records, web, words
+from ops_lib.mailbox.traffic import documents, records, web
 from ops_lib.mailbox.traffic.recording import Exchange, Recorder
 from ops_lib.mailbox.traffic.standins import StandIns
 
@@ -102,9 +101,9 @@ def _response(exchange: Exchange, stand_ins: StandIns) -> dict[str, Any]:
     content = "" if exchange.broke else documents.body(exchange.content, content_type, stand_ins)
     if exchange.broke:
         stand_ins.counts["body"] += bool(exchange.content)
-    reason = exchange.reason if re.fullmatch(r"[A-Za-z ]{1,40}", exchange.reason) else ""
+    reason = exchange.reason if exchange.reason in http.client.responses.values() else ""
     return {
-        "status": {"code": exchange.status, "message": words.plain(reason, stand_ins)},
+        "status": {"code": exchange.status, "message": reason},
         "headers": headers,
         "body": {"string": content},
     }
@@ -256,11 +255,3 @@ class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoa
         first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-
-
-def key_of(text: str) -> bytes:
-    """A stand-in key from how it is kept. **Raises** `ValueError`."""
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise ValueError("no key") from None

@@ -16,7 +16,7 @@ from ops_lib.mailbox.traffic import words
 from ops_lib.mailbox.traffic.standins import StandIns
 
 _PLACES = ("access", "diagnosis", "mailbox", "sync", "crm", "errors.py", "model.py")
-_WORD = re.compile(r"[^\W\d_](?:[\w'’-]*[^\W_])?")
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
 
 def plain(text: str, stand_ins: StandIns) -> str:

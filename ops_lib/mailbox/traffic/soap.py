@@ -49,6 +49,12 @@ ENUMERATIONS = listed(
 )
 """Values of the schemas' enumerations. What is none of them is not kept, whatever its element promises."""
 
+_CALENDAR = listed(
+    "Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April May June July August September October November December"
+)
+_OF_CALENDAR = listed("Month DaysOfWeek FirstDayOfWeek DayOfWeek")
+"""Days and months are people's names as well: they stay only where a recurrence has them."""
+
 DISTINGUISHED = listed(
     "calendar contacts deleteditems drafts inbox journal notes outbox sentitems tasks msgfolderroot publicfoldersroot root junkemail "
     "searchfolders voicemail archiveroot recoverableitemsroot"
@@ -270,7 +276,9 @@ def _text(element: Element, name: str, text: str, stand_ins: StandIns) -> str:
         return text
     if name in _FREE and not ADDRESS.fullmatch(text):
         return _anything(text, stand_ins) if name == "Value" else stand_ins.text(text)
-    if text in ENUMERATIONS or all(each in ENUMERATIONS for each in text.split()):
+    if all(each in ENUMERATIONS for each in text.split()) and (
+        name in _OF_CALENDAR or not _CALENDAR & set(text.split())
+    ):
         return text
     return _anything(text, stand_ins)
 

@@ -12,8 +12,10 @@ from ops_lib.mailbox.traffic.standins import ADDRESS, GUID, HOST, IP, StandIns, 
 
 LONGEST_TEXT = 4000
 
-_CAPITALISED_NAMES = frozenset({"will", "may", "grant", "case", "rule", "page", "long"})
-"""Words that are names as well: with a capital letter they stay only at the beginning."""
+_ALSO_NAMES = frozenset(
+    {"will", "may", "grant", "mark", "june", "april", "max", "page", "case", "long", "field", "major", "day"}
+)
+"""Words that are people's names as well: with a capital letter they go."""
 
 _CODE = re.compile(
     r"(?:Error[A-Z][A-Za-z]{2,60}|NoError|AADSTS\d{4,8}|Exchange20\d\d(?:_SP\d)?|X-[A-Z][A-Za-z-]{2,30}:?)"
@@ -37,7 +39,7 @@ def plain(text: str, stand_ins: StandIns, known: frozenset[str] = frozenset()) -
     at = 0
     text = text[:LONGEST_TEXT]
     for token in _TOKEN.finditer(text):
-        shown += _words(text[at : token.start()], stand_ins, known, is_start=at == 0)
+        shown += _words(text[at : token.start()], stand_ins, known)
         kind, value = token.lastgroup or "", token.group(0)
         if kind == "url":
             shown.append(url(value, stand_ins))
@@ -46,7 +48,7 @@ def plain(text: str, stand_ins: StandIns, known: frozenset[str] = frozenset()) -
         else:
             shown.append(getattr(stand_ins, "host" if kind == "ip" else kind)(value))
         at = token.end()
-    shown += _words(text[at:], stand_ins, known, is_start=at == 0)
+    shown += _words(text[at:], stand_ins, known)
     return re.sub(r"…(?:[ …]*…)+", "…", "".join(shown)).strip()
 
 
@@ -55,7 +57,7 @@ def is_known(word: str) -> bool:
     return word.lower() in KNOWN or _CODE.fullmatch(word) is not None
 
 
-def _words(text: str, stand_ins: StandIns, known: frozenset[str], *, is_start: bool) -> list[str]:
+def _words(text: str, stand_ins: StandIns, known: frozenset[str]) -> list[str]:
     shown: list[str] = []
     pieces = _PIECES.findall(text)
     for number, piece in enumerate(pieces):
@@ -63,11 +65,9 @@ def _words(text: str, stand_ins: StandIns, known: frozenset[str], *, is_start: b
             shown.append(piece if piece.isascii() else "…")
         elif piece.isdigit():
             beside = [each for each in pieces[max(0, number - 2) : number + 3] if each.isdigit()]
-            is_kept = len(piece) <= 4 if known else _STATUS.fullmatch(piece) is not None
+            is_kept = len(piece) <= 5 if known else _STATUS.fullmatch(piece) is not None
             shown.append(piece if is_kept and len(beside) == 1 else "…")
-        elif (is_known(piece) or piece.lower() in known) and (
-            piece[0].islower() or piece.lower() not in _CAPITALISED_NAMES or (is_start and number == 0)
-        ):
+        elif (is_known(piece) or piece.lower() in known) and (piece[0].islower() or piece.lower() not in _ALSO_NAMES):
             shown.append(piece)
         else:
             stand_ins.word(piece)

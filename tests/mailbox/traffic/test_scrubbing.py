@@ -125,7 +125,7 @@ def test_what_servers_say_stays(text: str) -> None:
 def test_a_name_in_an_error_text_goes_and_the_rest_stays() -> None:
     """Of a message that names somebody only the name goes."""
     assert words.plain("The mailbox of Grace Kowalczyk is locked.", stand_ins()) == "The mailbox of … is locked."
-    assert words.plain("Will Grant may sign in.", stand_ins()) == "Will … may sign in."
+    assert words.plain("Will Grant may sign in.", stand_ins()) == "… may sign in."
 
 
 def test_what_a_diagnosis_needs_of_soap_stays() -> None:
@@ -153,6 +153,15 @@ def test_a_recorded_answer_of_another_server_keeps_its_outcome(name: str) -> Non
         said = documents.body(recorded.body, recorded.headers.get("Content-Type", ""), stand_ins()).encode()
         after = real.Interaction(recorded.operation, "", recorded.status, recorded.headers, said)
         assert real.outcome(after) == real.outcome(recorded)
+
+
+def test_a_person_called_like_a_month_goes() -> None:
+    """A month stays where a recurrence has it, and nowhere else."""
+    body = "<m:X><t:Month>April</t:Month><t:GivenName>April</t:GivenName><t:Unheard>May June</t:Unheard></m:X>"
+    shown = documents.body(envelope(body).encode(), "text/xml", stand_ins())
+    assert "<t:Month>April</t:Month>" in shown
+    assert shown.count("April") == 1
+    assert "May" not in shown
 
 
 # ── stand-ins ────────────────────────────────────────────────────────────────────────────────────────────────────────
