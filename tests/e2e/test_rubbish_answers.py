@@ -20,7 +20,8 @@ from ops_lib.mailbox.ews.transport import close_connections
 from ops_lib.model import Activity, Origin, Timed
 from ops_lib.sandbox.server import Sandbox
 from ops_lib.sync.audit import audit
-from tests.support.sandbox import ALICE, BOB
+from tests.support.command_line import CommandLine
+from tests.support.sandbox import ALICE, BOB, CAROL
 from tests.support.tries import NOW, Organisation
 
 _SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -54,6 +55,9 @@ BROKEN_ITEM = (
     "<t:Update/><t:Delete/><t:Nonsense/></m:Changes><m:Items><t:CalendarItem/></m:Items>"
 )
 
+ONE_ITEMS = "items without ids and dates"
+"""The folder was read, one item of it could not be: the cycle is well, and the item waits for its tries."""
+
 RUBBISH: dict[str, dict[str, Any]] = {
     "a login page": {"status": 200, "body": "<!DOCTYPE html><html><body>Sign in</body></html>"},
     "a login page without a word of HTML": {"status": 200, "body": "please sign in"},
@@ -69,7 +73,7 @@ RUBBISH: dict[str, dict[str, Any]] = {
         "body": message("GetUserPhoto", "<m:ResponseCode>NoError</m:ResponseCode>"),
     },
     "messages without codes": {"status": 200, "body": message("SyncFolderItems", "")},
-    "items without ids and dates": {"status": 200, "body": message("SyncFolderItems", BROKEN_ITEM)},
+    ONE_ITEMS: {"status": 200, "body": message("SyncFolderItems", BROKEN_ITEM)},
     "a code of 10,000 letters": {
         "status": 200,
         "body": message("SyncFolderItems", f"<m:ResponseCode>Error{'x' * 10_000}</m:ResponseCode>", "Error"),
@@ -180,3 +184,32 @@ def test_rubbish_is_one_accounts_trouble_and_told_in_words(office: Organisation,
         account, host = Accounts(connection).one(ALICE), Hosts(connection).get("one")
     found = audit(office.workspace, host, account, office.workspace.open_mailbox(host, account))
     assert (found.equal, found.remarks) == (len(expected), [])
+
+
+@pytest.mark.req("T1", "T2", "T3")
+@pytest.mark.parametrize("rubbish", [each for each in RUBBISH if each != ONE_ITEMS])
+def test_the_command_says_what_came_and_no_more(
+    office: Organisation, rubbish: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After four tries the status is the article's, with what came as its sub-cause; the command ends with 1, one line for the account, and no
+    traceback; the status of the others is untouched."""
+    office.run()
+    office.sandbox.faults.add({"operation": "SyncFolderItems", "mailbox": ALICE, "fault": RUBBISH[rubbish]})
+    for _ in range(3):
+        office.run(minutes=61)
+    office.now += timedelta(minutes=61)
+    monkeypatch.setenv("SYNCOPS_NOW", office.now.isoformat())
+    command = CommandLine(office.workspace.path)
+    answer = command("sync", "--json", exit_code=1)
+    outcomes = {each["account"]: each["outcome"] for each in answer.json["accounts"]}
+    assert outcomes == {ALICE: "failed", BOB: "ok", CAROL: "ok"}
+    assert len([line for line in answer.stderr.splitlines() if line.startswith(ALICE)]) == 1
+    assert "Traceback" not in answer.stderr
+    kept = office.status(ALICE)
+    internal = rubbish == "an empty 500"
+    assert kept.status == ("EWS Server giving Internal Server Error" if internal else "Error - Not Syncing")
+    assert kept.attempts == 4
+    shown = {row["account"]: row for row in command("status", "--json").json if row["process"] == "calendar"}
+    assert shown[ALICE]["sub_cause"]
+    assert shown[ALICE]["next_step"]
+    assert {shown[BOB]["status"], shown[CAROL]["status"]} == {"Unattempted"}
