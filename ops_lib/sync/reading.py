@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from ops_lib.crm import Crm
 from ops_lib.errors import ItemGone, SyncStateInvalid
@@ -19,6 +20,8 @@ from ops_lib.sync.news import Reading, Remembered
 from ops_lib.sync.other_side import OtherSide
 from ops_lib.sync.scope import SyncPolicy
 from ops_lib.sync.series import SeriesReader
+
+A_DAY = timedelta(days=1)
 
 
 class Reader:
@@ -41,6 +44,9 @@ class Reader:
             position = replace(
                 position, crm_version=0, calendar_state="", tasks_state="", window_start=None, window_end=None
             )
+        if position.window_start is not None and position.window_start - policy.window.start > A_DAY:
+            # The clock was wrong: what was read by then lay outside the days that count, and was passed over.
+            position = replace(position, crm_version=0, calendar_state="", tasks_state="")
         reading = Reading()
         calendar_state = self._read_folder(Kind.EVENT, position.calendar_state, reading)
         tasks_state = position.tasks_state

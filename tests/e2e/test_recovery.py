@@ -183,6 +183,28 @@ def test_what_comes_back_from_deleted_items(desk: ServerDesk) -> None:
         assert (activity.status, activity.is_deleted) == (ActivityStatus.SCHEDULED, False)
 
 
+@pytest.mark.req("Y5", "O3")
+def test_what_is_filed_into_another_calendar(desk: ServerDesk) -> None:
+    """The server says of it what it says of a deletion, and so it counts as one; filed back, under another id, it stands again as what it was."""
+    by_title = {a.description: a.activity_id for a in desk.activities()}
+    organisation, mailbox = desk.sandbox.organisation, desk.sandbox.organisation.mailbox(ALICE)
+    with organisation.lock:
+        archive = mailbox.add_folder(mailbox.folder("calendar"), "Archive", "IPF.Appointment")
+        filed = [mailbox.move_item(stored(desk, title), archive, ALICE) for title in ("Tour 1", "Own 1")]
+    desk.settle()
+    assert desk.get(by_title["Tour 1"]).status is ActivityStatus.CANCELLED
+    assert desk.get(by_title["Own 1"]).is_deleted
+    assert len(archive.items) == len(filed) == 2
+    with organisation.lock:
+        for item in filed:
+            mailbox.move_item(item, mailbox.folder("calendar"), ALICE)
+    desk.settle()
+    assert in_outlook(desk) == EVERYONE
+    for title in ("Tour 1", "Own 1"):
+        activity = desk.get(by_title[title])
+        assert (activity.status, activity.is_deleted) == (ActivityStatus.SCHEDULED, False)
+
+
 @pytest.mark.req("Y5")
 def test_created_is_told_from_updated(desk: ServerDesk) -> None:
     """The folder's changes name what is new since the state, and only that."""
