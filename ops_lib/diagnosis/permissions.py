@@ -82,8 +82,12 @@ class Checked:
 
     @property
     def is_worse(self) -> bool:
-        """Whether the sync needs something now that it had at the last check, or that a user added since does not have."""
-        if self.drift is None:
+        """Whether the sync needs something now that it had at the last check, or that a user added since does not have.
+
+        A server that did not let us look is no good news either, however long it has been so.
+        """
+        is_halted = self.collected is not None and self.collected.halted is not None
+        if self.drift is None or is_halted:
             return not self.is_well
         wanting = {(row.user, row.right) for row in self.matrix.rows() if row.is_red or is_blind(row)}
         added = {each.user for each in self.drift if each.change == "user added"}

@@ -367,6 +367,13 @@ def test_a_scheduled_check_speaks_up_for_what_is_new_only(office: CommandLine, s
     sandbox.organisation.set_permission(cat, "tasks", SERVICE, "Editor")
     assert "gained" in office("rights", "check", "--changes").stdout
 
+    sandbox.faults.add({"mailbox": ben, "fault": {"response_code": "ErrorMailboxMoveInProgress"}})
+    office("rights", "check", "--changes", exit_code=1)
+    office("rights", "check", "--changes")  # known since the last check that it is out of sight
+    office("host", "edit", "exchange", "--url", "http://127.0.0.1:9/EWS/Exchange.asmx")
+    for _ in range(2):
+        office("rights", "check", "--changes", exit_code=1)
+
 
 @pytest.mark.req("P2")
 def test_an_account_that_was_disabled_is_not_mended(office: CommandLine, sandbox: Sandbox) -> None:
