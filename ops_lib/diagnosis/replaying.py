@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -28,9 +27,6 @@ from ops_lib.mailbox.traffic.cassettes import Cassette
 from ops_lib.mailbox.traffic.replaying import NOT_RECORDED, Player, playing
 from ops_lib.model import Account, Host
 from ops_lib.workspace import Settings, Workspace
-
-PREFIX = "cassette:"
-"""How a workspace that is a cassette is named: ``cassette:FILE``."""
 
 _DEADLINE_SECONDS = 600.0
 _FIX = "capture it anew."
@@ -76,14 +72,6 @@ def facts_of(path: Path) -> Facts:
     """The facts that a cassette holds. **Raises** `InputError`."""
     with opened(path) as replay:
         return replay.facts()
-
-
-def for_notebook(path: Path) -> Replay:
-    """A cassette that stays open as long as this process. **Raises** `InputError`."""
-    stack = ExitStack()
-    replay = stack.enter_context(opened(path))
-    atexit.register(stack.close)
-    return replay
 
 
 # ── a workspace without anybody behind it ────────────────────────────────────────────────────────────────────────────
