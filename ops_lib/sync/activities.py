@@ -67,7 +67,9 @@ class Activities:
             case "restore":
                 assert change.after is not None
                 activity = unit.crm.restore(activity_id, self.contents.activity(change), version=version)
-                unit.ledger.agree(link, change.after, item=change.item, crm_version=activity.version)
+                unit.ledger.agree(
+                    link, change.after, item=change.item, activity_id=activity.activity_id, crm_version=activity.version
+                )
             case _:
                 assert change.after is not None
                 activity = unit.crm.update(activity_id, self.contents.activity(change), version=version)

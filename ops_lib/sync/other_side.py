@@ -179,9 +179,10 @@ class OtherSide:
         if self._policy.reschedule == "replace":
             rescheduled = {a.rescheduled_from for a in reading.activities.values()}
         standing = reading.activities | successors(reading.activities)
+        matched = match_items(reading.news(), links).of_link
         for kind in Kind:
             wanted = [
-                link.item_id
+                matched[link.link_id].item_id if link.link_id in matched else link.item_id
                 for link in links
                 if link.kind is kind
                 and (link.activity_id in rescheduled or _is_switched(standing.get(link.activity_id), link))

@@ -112,7 +112,7 @@ class Diary:
     born_in_crm: set[int] = field(default_factory=set)
     series: set[int] = field(default_factory=set)
     removed: set[int] = field(default_factory=set)  # by anybody, ever
-    doubled: set[int] = field(default_factory=set)  # the user took up one of two that the server had made of it
+    doubled: set[int] = field(default_factory=set)  # there were two of it in Outlook when its user took one up
     written: dict[int, str] = field(default_factory=dict)  # what the user last wrote into the body in Outlook
     touched: dict[str, set[int]] = field(default_factory=lambda: {CRM: set(), OUTLOOK: set()})
     taken: Counter[int] = field(default_factory=Counter)  # how many of a number the CRM removed since

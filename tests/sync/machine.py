@@ -165,13 +165,14 @@ class TwoSides(RuleBasedStateMachine):
 
     # ── Outlook ──────────────────────────────────────────────────────────────────────────────────────────────────────
     def item(self, pick: int, *kinds: Kind) -> Item | None:
-        """Something that the user takes up. A double of ours that was still to be removed may then become an entry of its own."""
-        items = [item for item in self.office.outlook.every() if item.kind in (kinds or tuple(Kind))]
+        """Something that the user takes up. A double of ours, or what a new item of ours replaces, may be still to be removed then."""
+        every = list(self.office.outlook.every())
+        items = [item for item in every if item.kind in (kinds or tuple(Kind))]
         if not items:
             return None
         chosen, diary = items[pick % len(items)], self.office.diary
         number = number_of(chosen.subject)
-        if number in diary.born_in_crm - diary.series and sum(number_of(i.subject) == number for i in items) > 1:
+        if number in diary.born_in_crm - diary.series and sum(number_of(i.subject) == number for i in every) > 1:
             diary.doubled.add(number)
         return chosen
 
@@ -215,7 +216,10 @@ class TwoSides(RuleBasedStateMachine):
             self.office.keys += 1
             body = f"{item.body or ''}<p>{text}</p>" if number in self.office.diary.born_in_crm else text
             self.office.outlook.edit(item.item_id, body=body)
-            self.office.diary.written[number] = text
+            if number in self.office.diary.doubled:  # the one that is written into may be on its way to Deleted Items
+                self.office.diary.written.pop(number, None)
+            else:
+                self.office.diary.written[number] = text
             self.in_outlook(item)
 
     @rule(pick=PICK, when=DATES)

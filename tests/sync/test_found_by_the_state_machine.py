@@ -492,3 +492,39 @@ def test_a_visit_that_became_a_series_and_has_left_the_window_is_cancelled_when_
     assert office.get(activity).status == ("Scheduled" if what == "another one" else "Cancelled")
     assert len(office.activities()) == {"the series": 1, "the occurrence": 3, "another one": 2}[what]
     office.check()
+
+
+@pytest.mark.req("C6", "Y5")
+def test_a_reschedule_in_a_mailbox_that_moved_takes_one_cycle(office: Office) -> None:
+    """What the user put on the event is looked for where the event is now."""
+    activity = office.add("Tour", at(1, 9))
+    office.outlook.add("Lunch", at(1, 12))
+    office.cycle()
+    office.outlook.renumber()
+    office.move(activity, at(3, 9))
+    office.cycle()
+    assert [item.when for item in office.outlook.every() if item.stamp] == [at(3, 9)]
+    office.cycle()
+    office.check()
+
+
+@pytest.mark.req("C6", "Y3")
+@pytest.mark.parametrize("reschedule", ["replace", "update"])
+def test_a_rescheduled_activity_that_an_edit_in_outlook_restores_keeps_the_event(
+    office: Office, reschedule: str
+) -> None:
+    """Rescheduled and then cancelled in the CRM, its event edited in Outlook: the new activity stands again, with that event and no other."""
+    office.conflict, office.reschedule = "exchange", reschedule
+    office.tell_settings()
+    activity = office.add("Tour", at(1, 9))
+    office.cycle()
+    office.cycle()
+    ((item_id, _),) = office.outlook.items.items()
+    last = office.move(activity, at(3, 9))
+    office.cancel(last)
+    office.outlook.edit(item_id, when=at(2, 9))
+    office.cycle()
+    office.cycle()
+    assert [(a.activity_id, a.status, a.when) for a in office.activities()] == [(last, "Scheduled", at(2, 9))]
+    assert [(item.item_id, item.when) for item in office.outlook.every()] == [(item_id, at(2, 9))]
+    office.check()
