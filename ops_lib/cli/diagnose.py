@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from ops_lib.model import Finding
 
 _LARGEST_FILE_BYTES = 20 * 1024 * 1024
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a server or a file may hold and a terminal would obey."""
+
 _WORDS = {"fail": "WRONG", "warn": "watch", "unknown": "not seen", "ok": "well"}
 
 
@@ -77,7 +81,7 @@ def diagnose(
         print_json(document(seen, findings))
     else:
         for line in lines(seen, findings):
-            typer.echo(line)
+            typer.echo(_CONTROL.sub("�", line))
     if any(each.verdict in ("fail", "unknown") for each in findings):
         raise typer.Exit(1)
 
@@ -153,9 +157,11 @@ def _read(file: Path) -> Facts:
     from ops_lib.diagnosis.seen import Facts
 
     try:
-        if file.stat().st_size > _LARGEST_FILE_BYTES:
+        with file.open("rb") as opened:
+            content = opened.read(_LARGEST_FILE_BYTES + 1)
+        if len(content) > _LARGEST_FILE_BYTES:
             raise InputError("this is too big for a file of facts", subject=str(file), fix="name the right file.")
-        return Facts.from_json(file.read_text(encoding="utf-8-sig"), where=str(file))
+        return Facts.from_json(content.decode("utf-8-sig"), where=str(file))
     except UnicodeDecodeError:
         raise InputError("this is no text in UTF-8", subject=str(file), fix="name a file of facts.") from None
     except OSError as error:

@@ -54,7 +54,7 @@ def _looked(check: Check, case: Case) -> list[Told]:
 
 def _earlier(check: Check, told: Told, failed: Sequence[str]) -> str:
     """The failed check that explains what this one says; of failures only one that comes before it."""
-    if told.verdict == "ok":
+    if told.verdict == "ok" or told.stands_alone:
         return ""
     if told.follows in failed:
         return told.follows

@@ -69,6 +69,7 @@ def status(case: Case) -> Iterator[Told]:
             verdict="warn",
             observed="Unattempted: no cycle has run yet",
             sub_cause="never_run",
+            stands_alone=True,
             evidence=probe.evidence,
             source="records",
         )
@@ -84,6 +85,7 @@ def status(case: Case) -> Iterator[Told]:
             verdict="ok" if ran_well else "warn",
             observed=f"{name} since {since}: {'the last cycle found nothing to keep in step' if ran_well else 'the first cycle is still to come'}",
             sub_cause="nothing_to_sync" if ran_well else "never_run",
+            stands_alone=True,
             evidence=evidence,
             source="records",
         )
@@ -140,6 +142,7 @@ def freshness(case: Case) -> Iterator[Told]:
             verdict="warn",
             observed="no cycle has succeeded yet",
             sub_cause="never_run",
+            stands_alone=True,
             evidence=probe.evidence,
             source="records",
         )

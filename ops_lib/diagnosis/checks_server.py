@@ -123,6 +123,13 @@ def policy(case: Case) -> Iterator[Told]:
 _HEALTH_CAUSES = frozenset({"server_error", "front_end_error", "backend_away", "answer_lost", "page_in_the_way", "not_reachable", "not_ews", "certificate_refused", "name_unknown"})  # fmt: skip
 
 
+_ASIDE = ("address", "time_zone", "items")
+_NOT_OFFERED = frozenset(
+    {"SOAP:Server", "SOAP:Client", "ErrorInvalidOperation", "ErrorInvalidRequest", "ErrorSchemaValidation"}
+)
+"""What a server says of an operation that it does not have: not every one of Exchange's. What the sync needs is asked by the other probes."""
+
+
 def server(case: Case) -> Iterator[Told]:
     """Does the server do what it is asked, in time?"""
     is_asked = False
@@ -133,7 +140,7 @@ def server(case: Case) -> Iterator[Told]:
             continue
         is_asked = True
         slowest = max(slowest, probe.seconds)
-        if probe.failure is not None:
+        if probe.failure is not None and not (each in _ASIDE and probe.code in _NOT_OFFERED):
             key = case.sub_cause_of(probe)
             if key in _HEALTH_CAUSES or (
                 key == "unknown" and probe.failure.error in ("ServerFailed", "Defect", "ItemRefused")

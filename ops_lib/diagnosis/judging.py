@@ -46,7 +46,7 @@ SERVER_PROBES = ("mailbox", "service", "address", "rights", "time_zone", "calend
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What a check says of one thing. What it leaves empty comes from its sub-cause."""
+    """What a check says of one thing. What it leaves empty comes from its sub-cause. ``stands_alone``: no other failure explains it."""
 
     verdict: FindingVerdict
     observed: str
@@ -59,6 +59,7 @@ class Told:
     source: str = ""
     owner: str = ""
     follows: str = ""
+    stands_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
