@@ -95,6 +95,7 @@ SUB_CAUSES: dict[str, SubCause] = {
     "claimed_twice": SubCause("two accounts have this mailbox", _OK, "Two CRM users (or two hosts) keep one calendar in step: entries of one appear at the other.", "our own accounts; ResolveNames leads to the same mailbox", CRM, "switch one of them off: syncops account disable ACCOUNT."),
     "folder_closed": SubCause("the calendar or tasks folder does not open", (s.ACCESS_DENIED_FOLDER,), "The account has no right in the folder, or the host's access type is not the one that was granted. A server says of a folder that one may not see that it is not there.", "`ErrorAccessDenied`, `ErrorFolderNotFound`, `ErrorItemNotFound`", EXCHANGE, "syncops rights check --host HOST says which right is missing, syncops rights script writes the cmdlets."),
     "rights_missing": SubCause("the folder opens, and rights in it are missing", (s.ACCESS_DENIED_FOLDER, s.SYNCING), "Reviewer or Author where the sync needs Editor.", "`EffectiveRights`, `ErrorAccessDenied` on a write", EXCHANGE, "give the account the level Editor on Calendar and Tasks: syncops rights script --host HOST."),
+    "send_as_missing": SubCause("the service account may not send as the user", (s.FORBIDDEN,), "A delegate needs Send As on each user's mailbox; rights in folders never allow sending.", "`ErrorSendAsDenied`", EXCHANGE, "give the service account Send As on the mailbox: syncops rights script --host HOST."),
     "private_hidden": SubCause("private items are hidden from the service account", _OK, "A delegate without \"can view private items\" does not see them: they are silently missing in the CRM.", "`ViewPrivateItems` false", USER, "tick \"Delegate can see my private items\" in Outlook, or use impersonation."),
     "wrong_folder": SubCause("the default folder is of another kind, or gives no properties", (s.INVALID_FOLDER,), "The default Calendar or Tasks folder is damaged.", "`ErrorItemPropertyRequestFailed`, a folder of another class", EXCHANGE, "look at the mailbox in Outlook; outlook.exe /resetfolders, or New-MailboxRepairRequest."),
     "mailbox_full": SubCause("the mailbox is full", (s.SYNCING, s.NOT_SYNCING), "Nothing can be written until there is room.", "`ErrorQuotaExceeded`", USER, "free space in the mailbox, or raise its quota."),
@@ -155,7 +156,8 @@ _BY_CODE = {
         ("ErrorAccessDenied", "ErrorFolderNotFound", "ErrorItemNotFound", "ErrorSyncFolderNotFound", "ErrorParentFolderNotFound", "ErrorManagedFolderNotFound"),
         "folder_closed",
     ),
-    **dict.fromkeys(("ErrorCreateItemAccessDenied", "ErrorSendAsDenied", "ErrorDelegateMissingConfiguration"), "rights_missing"),
+    **dict.fromkeys(("ErrorCreateItemAccessDenied", "ErrorDelegateMissingConfiguration"), "rights_missing"),
+    "ErrorSendAsDenied": "send_as_missing",
     **dict.fromkeys(
         ("ErrorInvalidPropertyRequest", "ErrorItemPropertyRequestFailed", "ErrorFolderPropertRequestFailed", "ErrorFolderPropertyRequestFailed"),
         "wrong_folder",

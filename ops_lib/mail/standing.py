@@ -35,7 +35,7 @@ def after_failing(before: Status | None, account_id: str, error: MailboxError, o
         attempts=attempts,
         sub_cause=str(error),
         response_code=error.response_code,
-        evidence=f"{operation or 'signing in'}: {type(error).__name__}{http} at {now:%Y-%m-%d %H:%M:%S} UTC",
+        evidence=f"{type(error).__name__}{http} in {operation or 'signing in'} at {now:%Y-%m-%d %H:%M:%S} UTC",
     )
     return _turned(status, status_of(error), now) if is_permanent(error) or attempts >= MAX_ATTEMPTS else status
 

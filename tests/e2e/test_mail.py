@@ -267,7 +267,10 @@ def test_no_right_to_send_as_the_user(office: CommandLine, sandbox: Sandbox) -> 
     assert (answer["response_code"], answer["fix"]) == ("ErrorSendAsDenied", "grant Send As on the mailbox.")
     assert record(office)[0][:2] == ("Your visit Failed to Send", "Cancelled")
     assert not sandbox.organisation.mailbox(SERVICE).folder("drafts").items
-    assert status(office)[0] == "Denied Access (Forbidden)"
+    [row] = [each for each in office("status", "--json").json if each["process"] == "email"]
+    assert (row["status"], row["owner"]) == ("Denied Access (Forbidden)", "the customer's Exchange administrator")
+    assert row["sub_cause"].startswith("the service account may not send as the user")
+    assert "Send As on the mailbox: syncops rights script" in row["next_step"]
 
 
 @pytest.mark.req("E3")
