@@ -192,7 +192,7 @@ def lab(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where it answers; 0: any free one.")] = 8888,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
 ) -> None:
-    """JupyterLab on the notebooks, on this machine only. A notebook whose workspace is empty opens the chosen one."""
+    """JupyterLab on the notebooks, on this machine only, open at `start_here`. A notebook whose workspace is empty opens the chosen one."""
     import os
 
     from ops_lib.runbook import library
@@ -209,7 +209,7 @@ def lab(
         filter(None, (environment.get("JUPYTER_CONFIG_PATH"), str(settings)))
     )
     command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={library.folder('notebooks')}", f"--port={port}"]
-    command += ["--KernelManager.transport_encryption=auto"]
+    command += ["--KernelManager.transport_encryption=auto", "--LabApp.default_url=/lab/tree/start_here.ipynb"]
     command += [*(["--no-browser"] if no_browser else []), *(["--allow-root"] if _is_root() else [])]
     os.execve(sys.executable, command, environment)  # noqa: S606  it takes this process's place: signals and the terminal are its own
 

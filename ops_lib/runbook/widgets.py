@@ -145,7 +145,9 @@ class Form:
         self._widgets = {each.name: _widget(each) for each in self.fields}
         marks = {each.name: w.HTML() for each in self.fields}
         together, result = w.HTML(), w.Output()
-        button = w.Button(description=self.button, button_style="primary", layout=w.Layout(width="auto"))
+        button = w.Button(
+            description=self.button, button_style="primary", layout=w.Layout(width="auto", align_self="flex-start")
+        )
 
         def judge(_change: object = None) -> None:
             faults = self.faults()
@@ -198,7 +200,8 @@ def action(label: str, act: Callable[[], object]) -> Any:
 def _widget(each: Field) -> Any:
     import ipywidgets as w
 
-    look = {"style": {"description_width": "11em"}, "layout": w.Layout(width="38em"), "description": each.label}
+    layout = w.Layout(width="38em", flex="0 0 auto")  # however long what is said beside it
+    look = {"style": {"description_width": "11em"}, "layout": layout, "description": each.label}
     if each.secret:
         return w.Password(placeholder=each.placeholder, **look)
     if isinstance(each.value, bool):
@@ -236,8 +239,12 @@ class _Message:
 
 
 def _fault_html(fault: str) -> str:
-    return f'<span class="syncops-fault" style="color:#b3261e">✗ {html.escape(fault)}</span>' if fault else ""
+    return (
+        f'<span class="syncops-fault" style="color:#b3261e;line-height:1.3;display:block">✗ {html.escape(fault)}</span>'
+        if fault
+        else ""
+    )
 
 
 def _help_html(text: str) -> str:
-    return f'<span style="opacity:.7">{html.escape(text)}</span>' if text else ""
+    return f'<span style="opacity:.7;line-height:1.3">{html.escape(text)}</span>' if text else ""

@@ -188,7 +188,7 @@ def test_lab_opens_the_notebooks_with_the_workspace_and_without_news(
     monkeypatch.setattr(os, "execve", lambda *arguments: started.append(arguments))
     _syncops("--workspace", str(workspace), "lab", "--no-browser", "--port", "9999")
     (_, command, environment) = started[0]
-    assert {"--no-browser", "--port=9999"} <= set(command)
+    assert {"--no-browser", "--port=9999", "--LabApp.default_url=/lab/tree/start_here.ipynb"} <= set(command)
     assert any(each.startswith("--notebook-dir=") and each.endswith("notebooks") for each in command)
     assert environment["SYNCOPS_WORKSPACE"] == str(workspace)
     settings = (
