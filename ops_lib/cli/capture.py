@@ -55,6 +55,7 @@ def document(made: Captured, output: Path) -> dict[str, Any]:
     return {
         "file": str(output),
         "account": made.facts.account,
+        "account_in_file": manifest["account"]["mailbox"],
         "host": made.facts.host,
         "captured_at": manifest["captured_at"],
         "requests": made.requests,
@@ -80,6 +81,7 @@ def lines(made: Captured, output: Path) -> list[str]:
     counts = ", ".join(f"{count} {_WHAT.get(kind, kind)}" for kind, count in manifest["replaced"].items() if count)
     return [
         f"{output}: {made.facts.account} on host {made.facts.host}, {made.requests} requests{without}",
+        f"in it     the account is {manifest['account']['mailbox']}",
         f"replaced  {counts or 'nothing'}",
         f"stand-ins {manifest['stand_ins']}",
         f"sha256    {manifest['sha256']}",

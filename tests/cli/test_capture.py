@@ -40,6 +40,7 @@ def test_a_failure_is_captured_and_judged_elsewhere(
     assert told["account"] == ALICE
     assert (told["file"], told["requests"], told["unanswered"]) == (str(file), 4, 0)
     assert told["replaced"]["address"] > 5
+    assert told["account_in_file"] in file.read_text()
     assert f"sha256: {told['sha256']}" in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     monkeypatch.delenv("SVC_PASSWORD")
@@ -51,13 +52,14 @@ def test_a_failure_is_captured_and_judged_elsewhere(
         (each["check"], each["verdict"]) for each in at_home["findings"]
     ]
     assert ALICE not in str(elsewhere)
+    assert elsewhere["account"] == told["account_in_file"]
 
 
 def test_what_a_person_reads(command: CommandLine, tmp_path: Path) -> None:
     """One line each: the file and what is in it, what was replaced, the digest, and how to judge it."""
     said = command("capture", ALICE, "-o", str(tmp_path / "a.yaml")).stdout.splitlines()
     assert said[0].endswith("a.yaml: alice@example.test on host exchange, 4 requests")
-    assert [line.split()[0] for line in said[1:]] == ["replaced", "stand-ins", "sha256", "to"]
+    assert [line.split()[0] for line in said[1:]] == ["in", "replaced", "stand-ins", "sha256", "to"]
     again = command("diagnose", "--cassette", str(tmp_path / "a.yaml"), exit_code=1).stdout
     assert "WRONG: impersonation" in again
 

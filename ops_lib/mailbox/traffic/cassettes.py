@@ -185,10 +185,9 @@ def write(cassette: Cassette, path: Path, *, over: bool = False) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if over:
-            beside.replace(path)
-        else:
-            os.link(beside, path)  # which fails where there is a file, also one that came this moment
+        if not over:
+            _refuse_another(beside, path)
+        beside.replace(path)
     except FileExistsError:
         raise InputError("there is a file of that name", subject=str(path), fix="name another, or --force.") from None
     except OSError as error:
@@ -198,6 +197,16 @@ def write(cassette: Cassette, path: Path, *, over: bool = False) -> None:
     finally:
         with suppress(OSError):
             beside.unlink()
+
+
+def _refuse_another(beside: Path, path: Path) -> None:
+    """Take the name, unless somebody has it, also since a moment ago. **Raises** `FileExistsError`."""
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def read(path: Path) -> Cassette:

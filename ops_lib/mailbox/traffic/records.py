@@ -82,6 +82,8 @@ def _string(value: str, key: str, stand_ins: StandIns) -> str:
         return ",".join(_attribute(each, stand_ins) for each in text.split(",") if each)
     if key == "names" and text.startswith("*.") and HOST.fullmatch(text[2:]):
         return f"*.{stand_ins.host(text[2:])}"
+    if key == "names" and re.fullmatch(r"[A-Za-z0-9_-]{1,63}", text):
+        return stand_ins.host(text)
     if key in _NAMES and text not in _KEPT_NAMES:
         return stand_ins.host(text) if HOST.fullmatch(text) else stand_ins.name(text)
     return own_words.plain(text, stand_ins)
