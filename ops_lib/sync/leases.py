@@ -1,7 +1,7 @@
 """One cycle at a time per account, however many workers run (Y8).
 
 A lease is a row with its holder and an end by the real clock, whatever the workspace's clock says. A holder on this machine that died has lost
-it at once; one elsewhere when its time is over. While a worker is at an account, a thread beside it holds on to the lease: reading a big
+it at once; one elsewhere when its time is over. While workers are at their accounts, one thread beside them holds on to the leases: reading a big
 mailbox, or waiting for a throttled one, may take longer than any lease.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -75,24 +76,83 @@ def kept(database: Database, account_id: str, owner: str, seconds: float) -> Ite
 
     Whoever writes still asks, in the transaction that writes, whether the lease is its own.
     """
-    is_over = threading.Event()
-
-    def keep() -> None:
-        while not is_over.wait(seconds / KEPT_TIMES):
-            with (
-                suppress(OpsError),
-                database.begin() as connection,
-            ):  # a database that is away now may be there the next time
-                if not Leases(connection).keep(account_id, owner, seconds):
-                    return
-
-    thread = threading.Thread(target=keep, name=f"lease of account {account_id}", daemon=True)
-    thread.start()
+    held = _Held(database, account_id, owner, seconds)
+    _keeper.add(held)
     try:
         yield
     finally:
-        is_over.set()
-        thread.join()
+        _keeper.remove(held)
+
+
+class _Held:
+    """A lease to be held on to."""
+
+    def __init__(self, database: Database, account_id: str, owner: str, seconds: float) -> None:
+        self._database, self._account_id, self._owner, self._seconds = database, account_id, owner, seconds
+        self.pause_seconds = seconds / KEPT_TIMES
+        self.due = time.monotonic() + self.pause_seconds
+        self.busy = threading.Lock()  # whoever ends waits for it: the database may be closed next
+        self.is_over = False
+
+    def keep(self) -> None:
+        """Hold on to it once more."""
+        with self.busy:
+            if self.is_over:
+                return
+            with (
+                suppress(OpsError),
+                self._database.begin() as connection,
+            ):  # one that is away may be there the next time
+                self.is_over = not Leases(connection).keep(self._account_id, self._owner, self._seconds)
+        self.due = time.monotonic() + self.pause_seconds
+
+
+class _Keeper:
+    """One thread of the process that holds on to all its leases; it begins with the first."""
+
+    def __init__(self) -> None:
+        self._held: set[_Held] = set()
+        self._changed = threading.Condition()
+        self._is_running = False
+
+    def add(self, held: _Held) -> None:
+        with self._changed:
+            self._held.add(held)
+            if not self._is_running:
+                self._is_running = True
+                threading.Thread(target=self._run, name="leases", daemon=True).start()
+            self._changed.notify()
+
+    def remove(self, held: _Held) -> None:
+        with self._changed:
+            self._held.discard(held)
+        with held.busy:
+            held.is_over = True
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._held = {each for each in self._held if not each.is_over}
+                wait = min((each.due for each in self._held), default=float("inf")) - time.monotonic()
+                if wait > 0:
+                    self._changed.wait(min(wait, threading.TIMEOUT_MAX))
+                    continue
+                due = [each for each in self._held if each.due <= time.monotonic()]
+            for each in due:
+                each.keep()
+
+
+_keeper = _Keeper()
+
+
+def _begin_anew() -> None:
+    """In a forked child: its parent's thread is not here, and its lock may be held for ever."""
+    global _keeper
+    _keeper = _Keeper()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def this_worker() -> str:
