@@ -24,7 +24,7 @@ from ops_lib.errors import (
     Unreachable,
 )
 from ops_lib.mailbox import ItemContent, ItemUpdate, Mailbox
-from ops_lib.model import Account, Change, Item, Kind, Link, LinkState, Written
+from ops_lib.model import Account, Change, Item, Kind, LinkState, Written
 from ops_lib.sync.activities import Activities, Unit
 from ops_lib.sync.body import as_text
 from ops_lib.sync.contents import Contents, activity_id_of
@@ -75,7 +75,7 @@ class Writer:
         self._replaced: set[int] = set()
         self._replacing: set[int] = set()
         self._outdated: set[int] = set()
-        self._leaving: dict[str, Link] = {}
+        self._leaving: dict[str, Change] = {}
         self._unmade: set[str] = set()
         self._is_last = False
         self._lone: list[tuple[Change, MailboxError]] = []
@@ -98,7 +98,7 @@ class Writer:
             for change in changes
             if change.link is not None and change.link.state is LinkState.REPLACED
         }
-        self._leaving = {c.replaced_by: c.link for c in changes if c.replaced_by is not None and c.link is not None}
+        self._leaving = {c.replaced_by: c for c in changes if c.replaced_by is not None and c.link is not None}
         self._unmade = {activity_id_of(c) for c in changes if c.action == "create" and c.side == "exchange"}
         self._replacing = {
             change.link.link_id for change in changes if change.action == "create" and change.link is not None
@@ -237,15 +237,13 @@ class Writer:
 
     def _read_replaced(self, batch: Sequence[Change]) -> dict[str, Item]:
         """The items that creates of this batch take the place of, as they are now, by the new activity's id."""
-        wanted = [
-            (activity_id_of(change), link)
-            for change in batch
-            if change.activity is not None
-            and (link := change.link or self._leaving.get(activity_id_of(change))) is not None
+        leaving = [
+            (activity_id_of(c), c if c.link is not None else self._leaving.get(activity_id_of(c))) for c in batch
         ]
+        wanted = [(activity_id, c.link.kind, item_id_of(c)) for activity_id, c in leaving if c is not None and c.link]
         found: dict[str, Item] = {}
         for kind in Kind:
-            chosen = [(activity_id, link.item_id) for activity_id, link in wanted if link.kind is kind]
+            chosen = [(activity_id, item_id) for activity_id, kind_there, item_id in wanted if kind_there is kind]
             items = self._mailbox.read(kind, [item_id for _, item_id in chosen]) if chosen else []
             found |= {a: item for (a, _), item in zip(chosen, items, strict=True) if isinstance(item, Item)}
         return found

@@ -8,7 +8,7 @@ import pytest
 
 from ops_lib.database.engine import Database
 from ops_lib.errors import ItemRefused, ServerFailed
-from ops_lib.model import Timed
+from ops_lib.model import Timed, When
 from ops_lib.sync.body import as_text, with_block
 from tests.support.memory_mailbox import lost
 from tests.support.workers import Life, outlive_leases
@@ -528,3 +528,21 @@ def test_a_rescheduled_activity_that_an_edit_in_outlook_restores_keeps_the_event
     assert [(a.activity_id, a.status, a.when) for a in office.activities()] == [(last, "Scheduled", at(2, 9))]
     assert [(item.item_id, item.when) for item in office.outlook.every()] == [(item_id, at(2, 9))]
     office.check()
+
+
+@pytest.mark.req("C6", "Y5")
+@pytest.mark.parametrize("when", [at(3, 9), days(3)])
+def test_what_the_user_wrote_goes_along_in_a_mailbox_that_moved(office: Office, when: When) -> None:
+    """Rescheduled, or made a task, while all ids changed: the words around the block are read where the event is now."""
+    activity = office.add("Tour", at(1, 9))
+    office.outlook.add("Lunch", at(1, 12))
+    office.cycle()
+    (item,) = [item for item in office.outlook.every() if item.stamp]
+    office.outlook.edit(item.item_id, body=f"{item.body}<p>mine</p>")
+    office.cycle()
+    office.outlook.renumber()
+    office.move(activity, when)
+    office.cycle()
+    (item,) = [item for item in office.outlook.every() if item.stamp]
+    assert item.when == when
+    assert "mine" in (item.body or "")
