@@ -45,6 +45,8 @@ class Settings(BaseModel):
     crm_url: str = "https://crm.example"
     default_time_zone: str = "UTC"
     request_timeout_seconds: float = Field(default=120, gt=0, le=3600)
+    now: str = ""
+    """The moment at which the workspace's clock stands still, as a demo's does; empty: the real time."""
     alert_on: tuple[str, ...] = ("findings", "blocked", "failed")
     alert_command: str = ""
     alert_webhook: str = Field(default="", repr=False)
@@ -56,6 +58,15 @@ class Settings(BaseModel):
         if not value.startswith(("https://", "http://")):
             raise ValueError("must begin with https:// (or http://)")
         return value.rstrip("/")
+
+    @field_validator("now")
+    @classmethod
+    def _is_moment(cls, value: str) -> str:
+        try:
+            clock_of(value)
+        except InputError as error:
+            raise ValueError(f"{error.message}; {error.fix}") from None
+        return value
 
     @field_validator("default_time_zone")
     @classmethod
@@ -110,7 +121,8 @@ class Workspace:
         The database is opened, and brought up to date, when it is first used. **Raises** `WorkspaceError`, `InputError`.
         """
         folder = _folder(path)
-        return cls(folder, _settings(folder), clock_of(os.environ.get(NOW_VARIABLE, "")))
+        settings = _settings(folder)
+        return cls(folder, settings, clock_of(os.environ.get(NOW_VARIABLE, "") or settings.now))
 
     @classmethod
     def create(cls, path: Path | str, database_url: str | None = None) -> Workspace:

@@ -84,6 +84,7 @@ def test_a_workspace_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ("default_time_zone = 'Eastern'", "default_time_zone: .*Eastern is no time zone"),
         ("request_timeout_seconds = 0", "request_timeout_seconds: .*greater than 0"),
         ("request_timeout_seconds = \n", "this is no TOML: .*line 1"),
+        ("now = 'Monday'", "now: .*Monday is no moment"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named(tmp_path: Path, line: str, words: str) -> None:
@@ -92,6 +93,14 @@ def test_a_setting_that_cannot_be_is_named(tmp_path: Path, line: str, words: str
     with pytest.raises(WorkspaceError, match=words) as caught:
         Workspace.open(tmp_path)
     assert str(tmp_path / "syncops.toml") in str(caught.value)
+
+
+def test_a_workspace_may_have_a_clock_that_stands_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``now`` in the settings fixes the workspace's clock, as a demo leaves it; SYNCOPS_NOW goes before it."""
+    (tmp_path / "syncops.toml").write_text('now = "2026-11-23T09:00:00Z"')
+    assert Workspace.open(tmp_path).now() == datetime(2026, 11, 23, 9, tzinfo=UTC)
+    monkeypatch.setenv("SYNCOPS_NOW", "2026-12-24T09:00:00Z")
+    assert Workspace.open(tmp_path).now() == datetime(2026, 12, 24, 9, tzinfo=UTC)
 
 
 @pytest.mark.req("R9")

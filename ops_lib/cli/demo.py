@@ -175,6 +175,7 @@ def _tell_where(running: Demo, folder: Path) -> None:
     accounts = frames.accounts(running.workspace)
     statuses = Counter(accounts.loc[accounts["process"] == "calendar", "status"])
     in_step = int((frames.links(running.workspace)["state"] == "active").sum())
+    running.leave()
     running.workspace.close()
     shown = shlex.quote(str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder))
     typer.echo("\nLook for yourself. The Exchange organisation has ended; the CRM, the ledger and the runs are kept.")

@@ -30,7 +30,8 @@ from ops_lib.sandbox import people
 from ops_lib.sandbox.residents import inhabitants
 from ops_lib.sandbox.server import Sandbox
 from ops_lib.sync.fleet import Fleet
-from ops_lib.workspace import DATABASE_VARIABLE, Workspace
+from ops_lib.sync.mapping import instant_text
+from ops_lib.workspace import DATABASE_VARIABLE, SETTINGS_FILE, Workspace
 
 MARKER = ".syncops-demo"
 """A folder that holds this was made by a demo, and may be made anew by one."""
@@ -72,6 +73,11 @@ class Demo:
     def accounts(self) -> list[Account]:
         with self.workspace.database.read() as connection:
             return Accounts(connection).accounts(enabled_only=True)
+
+    def leave(self) -> None:
+        """Let the workspace's clock stand where it is: whoever looks at it later finds it as it was left, not a customer whose sync has stopped."""
+        with (self.workspace.path / SETTINGS_FILE).open("a", encoding="utf-8") as settings:
+            settings.write(f'\n# A demo\'s clock stands still.\nnow = "{instant_text(self.clock())}"\n')
 
     def close(self) -> None:
         self.sandbox.stop()

@@ -56,6 +56,7 @@ def test_its_figures_can_be_checked_after_the_exchange_organisation_has_ended(
     folder, _ = told
     statuses = json.loads(_syncops(folder, "status", "--json"))
     assert [row["status"] for row in statuses if row["process"] == "calendar"] == ["Syncing"] * 12
+    assert 'now = "2026-11-23T' in (folder / "syncops.toml").read_text(), "so they are the same on any later day"
     (run,) = json.loads(_syncops(folder, "runs", "--json"))
     assert (run["runbook"], run["outcome"], run["figures"]["parted"]) == ("report_sync", "ok", 0)
     for path in (run["notebook"], run["html"], run["report"]):
