@@ -84,7 +84,9 @@ def send(
             return
         for message_id, verdict in decided:
             if message_id:
-                _show_all([mailer.settle(message_id, verdict)], as_json, empty="")  # type: ignore[arg-type]
+                settled = mailer.settle(message_id, verdict)  # type: ignore[arg-type]
+                is_done = verdict == "not sent" and settled.outcome == "refused"  # as it was wanted
+                _show_all([settled], as_json, empty="", is_done=is_done)
                 return
         if not user or not to:
             raise InputError(
@@ -243,7 +245,7 @@ def _row(shown: tuple[Kept, str]) -> dict[str, Any]:
     }
 
 
-def _show_all(results: Sequence[Result], as_json: bool, *, empty: str) -> None:
+def _show_all(results: Sequence[Result], as_json: bool, *, empty: str, is_done: bool = False) -> None:
     if as_json:
         print_json([_as_json(each) for each in results])
     else:
@@ -251,7 +253,7 @@ def _show_all(results: Sequence[Result], as_json: bool, *, empty: str) -> None:
             typer.echo(f"message {each.message_id}: {_sentence(each)}")
         if not results:
             typer.echo(empty)
-    if any(each.outcome not in ("accepted", "recorded") for each in results):
+    if not is_done and any(each.outcome not in ("accepted", "recorded") for each in results):
         raise typer.Exit(1)
 
 
@@ -272,7 +274,7 @@ def _sentence(result: Result) -> str:
             f" ({result.response_code})" if result.response_code and result.response_code not in result.reason else ""
         )
         said += f": {result.reason}{code}"
-    if result.fix and result.outcome != "accepted":
+    if result.fix and not result.fix.startswith("nothing") and result.outcome != "accepted":
         said += f". To mend it: {result.fix}"
     if result.activity_ids:
         what = "activity" if len(result.activity_ids) == 1 else "activities"

@@ -365,6 +365,25 @@ def test_throttled_for_long(office: CommandLine, sandbox: Sandbox, monkeypatch: 
     assert status(office) == ("Syncing", "")
 
 
+@pytest.mark.req("E3", "E7")
+def test_what_waits_can_be_given_up_or_sent_again(office: CommandLine, sandbox: Sandbox) -> None:
+    """A person's word on a message that waits: given up, it is Cancelled and never sent; again, it is sent at once."""
+    host(office, sandbox)
+    for _ in range(2):
+        sandbox.faults.add(
+            {"operation": "CreateItem", "mailbox": "*", "every": 1, "times": 4, "fault": {"status": 503}}
+        )
+        assert office(*SEND, exit_code=1).json["outcome"] == "waiting"
+    assert "it was given up by hand" in office("send", "--give-up", "1").stdout
+    assert "sent. On record as activity 2" in office("send", "--again", "2").stdout
+    assert [each[:2] for each in record(office)] == [
+        ("Your visit Failed to Send", "Cancelled"),
+        ("Your visit", "Completed"),
+    ]
+    assert "message 1: it is refused already" in office("send", "--again", "1", exit_code=2).stderr
+    assert len(received(sandbox, BOB)) == 1
+
+
 @pytest.mark.req("E7")
 def test_what_waits_goes_with_the_next_message(office: CommandLine, sandbox: Sandbox) -> None:
     """A message that waits is taken up when another of the same account has gone out."""
