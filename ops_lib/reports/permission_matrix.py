@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 USERS_DRAWN = 60
 """So many users of a host are drawn, the worst first; the others are counted."""
 
-_LABELS, _CELL, _ROW, _HEAD, _TITLE, _LEGEND, _GAP = 236, 84, 24, 40, 30, 28, 8
+_LABELS, _CELL, _ROW, _HEAD, _TITLE, _LEGEND, _GAP = 196, 66, 24, 40, 30, 46, 8
 
 _LOOKS = {  # what a cell is: fill, line, its word, dashed, with a bar, words of the legend
     "missing": ("missing-fill", "missing-line", "✗ missing", False, True, "needed and missing: the sync does not work"),
@@ -122,12 +122,12 @@ def _draw_host(
     for place, right in enumerate(Right):
         for line, word in enumerate(_heading(right)):
             heads.append({"x": _LABELS + _CELL * (place + 0.5), "y": top + 11 + 14 * line, "text": word})
-    canvas.texts(heads, size=11, name="muted", align="center")
+    canvas.texts(heads, size=10, name="muted", align="center")
     top += _HEAD
     boxes, texts, labels = [], [], []
     for line, user in enumerate(users):
         y = top + _ROW * line
-        labels.append({"x": 4, "y": y + _ROW / 2, "text": fitted(user, _LABELS - 10, 12)})
+        labels.append({"x": 4, "y": y + _ROW / 2, "text": fitted(user, _LABELS - 6, 11)})
         for place, right in enumerate(Right):
             look = look_of(rows[user, right])
             used.add(look)
@@ -135,10 +135,12 @@ def _draw_host(
             boxes.append((box, look))
             texts.append({"x": (box["x"] + box["x2"]) / 2, "y": y + _ROW / 2, "text": _LOOKS[look][2], "look": look})
     _draw_cells(canvas, boxes)
-    canvas.texts(labels, size=12)
+    canvas.texts(labels, size=11)
     for look in _LOOKS:
         these = [each for each in texts if each["look"] == look]
-        canvas.texts(these, size=11, align="center", bold=look == "missing", name="muted" if look == "none" else "ink")
+        canvas.texts(
+            these, size=10.5, align="center", bold=look == "missing", name="muted" if look == "none" else "ink"
+        )
     top += _ROW * len(users)
     if left_out:
         said = f"and {left_out} more, none of them worse than the last one drawn; the table has them all"
@@ -162,18 +164,20 @@ def _draw_cells(canvas: Canvas, boxes: Sequence[tuple[dict[str, Any], str]]) -> 
     canvas.rects([box for box, look in boxes if not _LOOKS[look][3]], radius=2)
     canvas.rects([box for box, look in boxes if _LOOKS[look][3]], dash=(3, 2), radius=2)
     bars = [(box, _LOOKS[look][1]) for box, look in boxes if _LOOKS[look][4]]
-    canvas.rects([{**box, "x2": box["x"] + 5, "fill": line, "stroke": ""} for box, line in bars])
+    canvas.rects([{**box, "x2": box["x"] + 3, "fill": line, "stroke": ""} for box, line in bars])
 
 
 def _legend(canvas: Canvas, used: set[str]) -> None:
-    x, boxes, texts = 4.0, [], []
+    x, y, boxes, texts = 4.0, 6.0, [], []
     for look, (fill, line, word, _, _, words) in _LOOKS.items():
         if look not in used:
             continue
-        box = {"x": x, "x2": x + 20, "y": 6, "y2": 20, "fill": fill, "stroke": line}
-        boxes.append((box, look))
         said = f"{word[0]} {words}"
-        texts.append({"x": x + 25, "y": 13, "text": said})
+        if x + 25 + text_width(said, 11) > canvas.width:
+            x, y = 4.0, y + 18
+        box = {"x": x, "x2": x + 20, "y": y, "y2": y + 14, "fill": fill, "stroke": line}
+        boxes.append((box, look))
+        texts.append({"x": x + 25, "y": y + 7, "text": said})
         x += 40 + text_width(said, 11)
     _draw_cells(canvas, boxes)
     canvas.texts(texts, size=11)

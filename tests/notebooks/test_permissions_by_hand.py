@@ -37,7 +37,8 @@ def test_a_person_sees_the_matrix_and_looks_at_one_user_again(page: Any, server:
     drawn = notebook.cell("run.draw").locator("svg, img").first
     drawn.scroll_into_view_if_needed()
     box = drawn.bounding_box()
-    assert box["width"] > 600, "the picture is not shown"
+    room = notebook.cell("run.draw").locator(".jp-OutputArea-output").first.bounding_box()
+    assert 600 < box["width"] <= room["width"] + 1, "the picture is not shown whole"
     page.screenshot(path=str(tmp_path / "matrix.png"))
     notebook.fill("administrator's files", "nowhere.csv")
     page.locator(".syncops-fault", has_text="no such file").wait_for()
