@@ -176,7 +176,7 @@ def _match_new_series(matches: Matches, active: Sequence[Link], exchange: Exchan
     """A single event that is the master of a series now: its link goes to the occurrence that was due nearest to where it stood."""
     for link in active:
         uid = exchange.masters.get(link.item_id)
-        if uid is None or link.original_start is not None or link.link_id in matches.of_link:
+        if uid is None or link.link_id in matches.of_link:
             continue
         stood = instants(link.agreed.when, _ANYWHERE).start
         due = [

@@ -42,9 +42,9 @@ class Pair:
         if link.item_id in self.exchange.unread:
             return [self._change("skip", "exchange", f"not readable now: {self.exchange.unread[link.item_id]}")]
         if self.item is not None and self.item.when is None and not self.item.is_cancelled:
-            return [self._change("skip", "exchange", "Exchange gives no time for it" + self._oddities())]
+            return [self._change("skip", "exchange", "Exchange gives no time for it" + _oddities(self.item))]
         gone = self._is_gone_in_exchange()
-        kind = kind_of(activity, link) if activity is not None and not is_gone(activity) else link.kind
+        kind = kind_of(activity, link) if activity is not None else link.kind
         crm = entry_of_activity(activity, kind) if activity is not None else link.agreed
         outlook = (
             link.agreed
@@ -218,7 +218,7 @@ class Pair:
                     if to_crm - HIDDEN or not outlook.is_private
                     else "it is private: the CRM shows busy time only",
                     # What the CRM's user made of the rest stays; what Exchange is yet to be told is not agreed on before it is.
-                    before=taking(taking(crm, target, told_crm - to_crm), link.agreed, to_exchange),
+                    before=taking(taking(target, crm, to_crm), link.agreed, to_exchange),
                     after=taking(target, link.agreed, to_exchange),
                     loser=loser,
                 )
@@ -237,18 +237,14 @@ class Pair:
     ) -> tuple[Entry, Entry | None]:
         """Whose shared fields stand, and the version that loses where both were edited to something different."""
         if not outlook_edits:
-            return (crm if crm_edits else self.link.agreed), None
+            return crm, None
         if not crm_edits or not differing(crm, outlook, shared):
             return outlook, None
-        policy, activity = self.policy.conflict, self.activity
-        if policy == "latest":
-            modified = self.item.last_modified if self.item is not None else None
-            policy = (
-                "exchange"
-                if modified is not None and activity is not None and modified > activity.updated_at
-                else "crm"
-            )
-        return (crm, outlook) if policy == "crm" else (outlook, crm)
+        outlook_wins = self.policy.conflict == "exchange"
+        if self.policy.conflict == "latest":
+            modified, activity = self.item.last_modified if self.item is not None else None, self.activity
+            outlook_wins = modified is not None and activity is not None and modified > activity.updated_at
+        return (outlook, crm) if outlook_wins else (crm, outlook)
 
     def _is_replaced_in_crm(self) -> bool:
         """Row O4: a reschedule in Outlook makes a new activity, unless the host says otherwise or it is part of a series or has attendees."""
@@ -277,9 +273,6 @@ class Pair:
         if self.activity is None and self.item is None:
             return []
         return [self._change("rest", "exchange", reason)]
-
-    def _oddities(self) -> str:
-        return f" ({'; '.join(self.item.oddities)})" if self.item is not None and self.item.oddities else ""
 
     def _change(
         self,
@@ -333,6 +326,10 @@ def _words(fields: frozenset[str]) -> str:
 def holds_more_than_ours(item: Item) -> bool:
     """Whether something of the user's on an item could not be carried over to another, so that it is changed in place."""
     return item.is_meeting or item.is_private or bool(item.attendees or item.extras)
+
+
+def _oddities(item: Item) -> str:
+    return f" ({'; '.join(item.oddities)})" if item.oddities else ""
 
 
 def link_key(link: Link) -> str:

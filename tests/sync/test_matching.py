@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from ops_lib.model import Item, Kind, Link, LinkState
+from ops_lib.model import AllDay, Item, Kind, Link, LinkState, Timed
 from ops_lib.sync.matching import ExchangeNews, is_missing, match_items, suspects
 from tests.sync.decisions import NOON, NOW, TEN, activity, item, link, stamp
 
@@ -67,6 +68,33 @@ def test_what_is_to_be_removed_is_nobodys() -> None:
     stamped = link(state=LinkState.REPLACED, uid="", stamp=STAMP)
     assert matched([item("I2", uid="U9", stamp=STAMP)], [stamped], complete=EVENT) == ({1: "I2"}, [])
     assert matched([item("I2", uid="U9")], [link(state=LinkState.REPLACED, uid="")], complete=EVENT) == ({}, ["I2"])
+    assert matched([item(), item("I2", uid="U2")], [replaced]) == ({}, ["I2"])
+    assert matched([item("I2", uid="U9", stamp="another")], [stamped], complete=EVENT) == ({}, ["I2"])
+    task = item("I2", kind=Kind.TASK)
+    assert matched([task], [replaced], complete=EVENT) == ({}, ["I2"])
+
+
+def test_an_occurrence_is_not_known_by_a_stamp() -> None:
+    """An occurrence carries its series' stamp, as all the others do: it is no single event's item."""
+    occurrence = item("I2", uid="U2", original_start=MONDAY, stamp=STAMP)
+    assert matched([occurrence], [link(stamp=STAMP)], complete=EVENT) == ({}, ["I2"])
+
+
+@pytest.mark.req("O5")
+@pytest.mark.parametrize(
+    ("when", "is_found"),
+    [
+        (Timed(MONDAY + timedelta(hours=3), MONDAY + timedelta(hours=4)), True),
+        (AllDay(MONDAY.date(), TUESDAY.date()), True),
+        (Timed(MONDAY + timedelta(days=20), MONDAY + timedelta(days=21)), False),
+        (None, False),
+    ],
+)
+def test_the_single_event_that_is_left_of_a_series(when: Timed | AllDay | None, is_found: bool) -> None:
+    """It stands for the occurrence that was due when it takes place; one without a time for none."""
+    links = [link(n, str(n), f"old{n}", uid="S", original_start=due) for n, due in ((1, MONDAY), (2, TUESDAY))]
+    left = item("left", uid="S", when=when)
+    assert matched([left], links, whole_series=frozenset({"S"})) == (({1: "left"}, []) if is_found else ({}, ["left"]))
 
 
 @pytest.mark.req("O5")
@@ -161,6 +189,12 @@ def test_a_single_event_that_became_a_series() -> None:
     ]
     assert matched(items, [link()], masters={"I1": "U1"}) == ({1: "o1"}, ["o2", "x"])
     assert matched(items, [link()])[0] == {}
+    for others in ([item("y", uid="X", original_start=TEN.start)], [item("y", uid="U5")]):
+        assert matched([*others, *items[:2]], [link()], masters={"I1": "U1"})[0] == {1: "o1"}
+    unconcerned = link(9, "9", "I9", uid="U9")
+    assert matched(items, [unconcerned, link()], masters={"I1": "U1"})[0] == {1: "o1"}
+    single = item("I2")
+    assert matched([*items[:2], single], [link()], masters={"I1": "U1"}) == ({1: "I2"}, ["o2", "o1"])
     assert matched(items, [link(item_id="I9", uid="")], masters={"I1": "U1"})[0] == {}
 
 
@@ -184,6 +218,23 @@ def test_what_must_be_looked_up(news: dict[str, Any], looked_up: bool) -> None:
     assert suspects(ExchangeNews(items={"I2": occurrence}, **news), [link(original_start=MONDAY)]) == {}
     both = {"I1": item(), "I2": item("I2")}
     assert suspects(ExchangeNews(items=both, **news), [link()]) == {}
+
+
+def test_what_need_not_be_looked_up() -> None:
+    """Nothing where nothing was read, what resembles nobody, what is itself a link's, and what resembles a link that has ended or is being replaced."""
+
+    def found(items: list[Item], *links: Link) -> dict[str, list[str]]:
+        return suspects(ExchangeNews(items={one.item_id: one for one in items}), links)
+
+    assert found([], link()) == {}
+    assert found([item("I2", uid="U2"), item("I3")], link()) == {"I1": ["I3"]}
+    assert found([item("I2", original_start=MONDAY), item("I3")], link()) == {"I1": ["I3"]}
+    assert found([item("I2", uid="")], link(uid="")) == {}
+    for state in (LinkState.REPLACED, LinkState.ENDED):
+        assert found([item("I2", stamp=STAMP)], link(state=state, stamp=STAMP)) == {}
+    own = link(2, "2", "I2", uid="U2")
+    assert found([item("I2")], link(), own) == {}
+    assert found([item("I2")], link(), replace(own, state=LinkState.ENDED)) == {"I1": ["I2"]}
 
 
 def test_when_an_item_is_missing() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ops_lib.model import ActivityStatus, AllDay, Change, Kind, LinkState, Origin, Timed
+from ops_lib.sync.mapping import differing, entry_of_activity, shared_fields
 from tests.sync.decisions import NOON, NOW, TEN, activity, decide, entry, item, link, policy, told
 
 OURS, THEIRS = link(), link(origin=Origin.EXCHANGE)
@@ -85,7 +86,30 @@ def test_gone_in_the_crm_and_edited_in_outlook(
     assert change.loser.description == ("Tour" if action == "restore" else "Edited")
     if action == "restore":
         assert change.after is not None
-        assert (change.after.description, change.after.is_complete) == ("Edited", False)
+        assert (change.side, change.after.description, change.after.is_complete) == ("crm", "Edited", False)
+
+
+@pytest.mark.req("Y3", "C4")
+def test_what_is_done_when_it_stands_again() -> None:
+    """A task that was ticked off stays done; a visit that was completed is one to come again."""
+    day = AllDay(NOW.date(), NOW.date() + timedelta(days=1))
+    task = link(agreed=entry(kind=Kind.TASK, when=day))
+    ticked = one(activity(when=day, is_deleted=True), task, item(kind=Kind.TASK, when=day, is_complete=True))
+    assert (ticked.action, ticked.after and ticked.after.is_complete) == ("restore", True)
+    done = link(agreed=entry(is_complete=True))
+    visit = one(activity(is_deleted=True), done, item(subject="Edited"))
+    assert (visit.action, visit.after and visit.after.is_complete) == ("restore", False)
+
+
+@pytest.mark.req("C6", "Y3")
+def test_what_was_rescheduled_does_not_stand_again() -> None:
+    """An edit of the old event in Outlook does not bring the old activity back where the new one has its own event; what was edited is kept."""
+    old, new = activity(is_deleted=True), activity("2", when=NOON, rescheduled_from="1")
+    its_own = link(2, "2", "I2", uid="U2", agreed=entry(when=NOON))
+    change = one(old, new, its_own, OURS, item(subject="Edited"))
+    assert (change.action, change.side, change.reason) == ("delete", "exchange", "rescheduled in the CRM")
+    assert change.loser is not None
+    assert change.loser.description == "Edited"
 
 
 # ── out of scope ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -101,9 +125,27 @@ def test_what_leaves_the_scope_rests() -> None:
     assert one(link(state=LinkState.RESTING), gone=GONE).action == "cancel"
 
 
+def test_what_rests_wakes_by_news_of_either_side() -> None:
+    """An edit in the CRM, or the item; not that its event is a series now, of which no occurrence is its."""
+    resting = link(state=LinkState.RESTING)
+    assert one(activity(description="Edited"), resting).side == "exchange"
+    assert one(resting, item()).action == "link"
+    assert decide(resting, masters={"I1": "U1"}) == []
+
+
+def test_one_side_s_news_of_what_left_the_scope() -> None:
+    """The activity alone, or the item alone, lets the link rest; an occurrence of the past that its series does not show is no news."""
+    over = link(agreed=entry(when=OVER))
+    assert one(activity(when=OVER, version=2), over).action == "rest"
+    assert one(over, item(when=OVER)).action == "rest"
+    assert decide(link(agreed=entry(when=OVER), original_start=OVER.start), whole_series=frozenset({"U1"})) == []
+
+
 def test_an_item_without_a_time_waits() -> None:
     """It is skipped with what was odd about it, unless it is cancelled."""
-    assert one(OURS, item(when=None, oddities=("odd",))).reason == "Exchange gives no time for it (odd)"
+    waiting = one(OURS, item(when=None, oddities=("odd",)))
+    assert (waiting.action, waiting.side) == ("skip", "exchange")
+    assert waiting.reason == "Exchange gives no time for it (odd)"
     assert one(OURS, item(when=None)).reason == "Exchange gives no time for it"
     assert one(OURS, item(when=None, is_cancelled=True)).action == "cancel"
 
@@ -113,7 +155,10 @@ def test_agreement() -> None:
     """Where nothing differs, news of versions is only noted, and where there is none, nothing."""
     assert decide(activity(), OURS, item()) == []
     for given in ((activity(version=2), item()), (activity(), item(change_key="c2")), (activity(), item(uid="U2"))):
-        assert one(*given, OURS).action == "link"
+        assert told(decide(*given, OURS)) == [("link", "exchange", "activity:1")]
+    same_time = activity("2", rescheduled_from="1")
+    follows = one(activity(is_deleted=True), same_time, OURS, item(), rules=policy(reschedule="update"))
+    assert (follows.action, follows.activity) == ("link", same_time)
     both = one(activity(description="Same"), OURS, item(subject="Same"))
     assert (both.action, both.after and both.after.description) == ("link", "Same")
 
@@ -145,6 +190,46 @@ def test_edits(
     assert {change.side: change.after.description} == told_to
     assert (change.loser and change.loser.description) == loser
     assert ("both sides edited it" in change.reason) is (loser is not None)
+
+
+@pytest.mark.req("C2", "O2")
+def test_what_only_one_side_may_change() -> None:
+    """Notes and whom it is for go to Outlook of an entry of the CRM's, and to the CRM of one of Outlook's go its notes and people."""
+    for edit, words in (
+        ({"notes": "New"}, "the notes"),
+        ({"individual_id": "7"}, "whom it is for"),
+        ({"individual_name": "Ruth"}, "whom it is for"),
+        ({"status": ActivityStatus.COMPLETED}, "whether it is done"),
+    ):
+        change = one(activity(**edit), OURS)
+        assert (change.action, change.side, change.reason) == ("update", "exchange", f"{words} changed in the CRM")
+        assert change.after == entry_of_activity(activity(**edit), Kind.EVENT)
+        assert decide(replace(activity(**edit), origin=Origin.EXCHANGE), THEIRS) == []
+    read = item(body="…", organizer="Bob", attendees=("Ann",), change_key="c2")
+    change = one(THEIRS, read, texts={"I1": "New"})
+    assert (change.action, change.side) == ("update", "crm")
+    assert change.reason == "the attendees and the notes and the organizer changed in Outlook"
+    assert change.after == replace(THEIRS.agreed, notes="New", organizer="Bob", attendees=("Ann",))
+    assert one(OURS, read, texts={"I1": "New"}).action == "link"
+
+
+@pytest.mark.parametrize(
+    ("edits", "words"),
+    [
+        ({"description": "New"}, "the title"),
+        ({"when": NOON}, "the time"),
+        ({"location": "New"}, "the place"),
+        ({"description": "New", "location": "New"}, "the place and the title"),
+    ],
+)
+def test_what_a_reason_names(edits: dict[str, Any], words: str) -> None:
+    """The fields that changed, in words; a reschedule by its name."""
+    assert one(activity(**edits), OURS).reason == f"{words} changed in the CRM"
+    theirs = {"subject" if name == "description" else name: value for name, value in edits.items()}
+    assert one(OURS, item(**theirs)).reason == f"{words} changed in Outlook"
+    old, new = activity(is_deleted=True), activity("2", when=NOON, rescheduled_from="1")
+    moved = one(old, new, OURS, rules=policy(reschedule="update"))
+    assert moved.reason == "rescheduled in the CRM"
 
 
 @pytest.mark.req("O4")
@@ -258,6 +343,8 @@ def test_a_private_event_of_the_crm_s() -> None:
     assert (followed.side, followed.loser) == ("crm", None)
     assert followed.before is not None
     assert followed.after is not None
+    changed = differing(followed.before, followed.after, shared_fields(OURS.agreed))
+    assert changed == {"when"}  # the CRM's own title and place are not written over with those that were agreed
     opened = one(renamed, OURS, replace(secret, is_private=False), rules=policy(conflict="crm"))
     assert opened.after is not None
     assert (opened.side, opened.after.description, opened.after.location) == ("exchange", "Tour 2", "Lobby")
@@ -271,10 +358,15 @@ def test_all_day_switched_in_the_crm() -> None:
     whole_day = AllDay(NOW.date(), NOW.date() + timedelta(days=1))
     switched = activity(when=whole_day)
     changes = decide(switched, OURS, item())
-    assert [(c.action, c.kind, c.removes) for c in changes] == [
-        ("create", Kind.TASK, False),
-        ("delete", Kind.EVENT, False),
+    assert [(c.action, c.side, c.kind, c.removes) for c in changes] == [
+        ("create", "exchange", Kind.TASK, False),
+        ("delete", "exchange", Kind.EVENT, False),
     ]
+    unread = decide(switched, OURS)
+    assert [(c.action, c.reason) for c in unread] == [(c.action, c.reason) for c in changes]
+    assert told(decide(switched, OURS, item(when=whole_day))) == [("link", "exchange", "activity:1")]
+    occurrence = one(switched, link(original_start=TEN.start), item(original_start=TEN.start))
+    assert (occurrence.action, occurrence.kind) == ("update", Kind.EVENT)
     assert "becomes a task" in changes[0].reason
     kept = decide(switched, OURS, item(subject="Edited"), rules=policy(conflict="exchange"))
     assert all(change.kind is Kind.EVENT for change in kept)
@@ -305,4 +397,5 @@ def test_a_task_that_is_timed_in_the_crm_names_what_stays_behind() -> None:
     for given, is_named in ((plain, False), (full, True)):
         changes = decide(activity(), task, given)
         assert [(c.action, c.kind) for c in changes] == [("create", Kind.EVENT), ("delete", Kind.TASK)]
+        assert all(("Deleted Items" in c.reason) is is_named for c in changes)
         assert all(c.reason.endswith("in Deleted Items: attachments, categories") is is_named for c in changes)
