@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ops_lib.diagnosis.checks_records import crm, freshness, lease, neighbours, status
+from ops_lib.diagnosis.checks_records import crm, freshness, lease, neighbours, sending, status
 from ops_lib.diagnosis.judging import (
     FOLDER_CODES,
     IMPERSONATION_CODES,
@@ -332,5 +332,6 @@ CHECKS = (
     Check("lease", "account", "one worker at a time", lease),
     Check("status", "account", "Syncing", status, ("enabled", *_WAY, "retirement", "mailbox", "impersonation", "folders", "time_zone", "sync_state")),
     Check("freshness", "account", "a success within 45 minutes", freshness, ("enabled", *_WAY, "retirement", "mailbox", "impersonation", "folders", "status")),
+    Check("sending", "account", "the last message accepted", sending, ("enabled", *_WAY, "mailbox", "impersonation")),
     Check("neighbours", "account", "most others of the host work", neighbours, (*_WAY, "retirement")),
 )  # fmt: skip

@@ -98,7 +98,10 @@ def status(case: Case) -> Iterator[Told]:
     tries = f" after {attempts} {'try' if attempts == 1 else 'tries'}" if attempts else ""
     is_pending = name in (SYNCING, UNATTEMPTED)
     key = of_failure(code, said, error, case.circumstances)
-    works_now = case.probe("mailbox").is_seen and code and _is_of_opening(code)
+    lacks_rights = code in FOLDER_CODES and any(
+        each.get("holds") == "no" for each in rows(case.probe("rights").get("observations"))
+    )
+    works_now = case.probe("mailbox").is_seen and code and _is_of_opening(code) and not lacks_rights
     yield Told(
         verdict="warn" if is_pending or works_now else "fail",
         observed=f"{name} since {since}{tries}: {said}" + ("; the mailbox opens now" if works_now else ""),
@@ -107,6 +110,34 @@ def status(case: Case) -> Iterator[Told]:
         next_step=f"syncops sync --account {case.facts.account}; the status follows." if works_now else "",
         owner="" if key != "unknown" else owner_of_status(name),
         evidence=f"{evidence}{f', {code}' if code and code not in evidence else ''}",
+        source="records",
+    )
+
+
+def sending(case: Case) -> Iterator[Told]:
+    """Was the last message that the CRM sent as this user accepted?"""
+    account, probe = case.probe("account"), case.probe("status")
+    if account.is_seen and not (account.get("send_email") and case.probe("host").get("send_email")):
+        return
+    if not probe.is_seen or not account.is_seen:
+        yield case.not_seen(probe if account.is_seen else account, source="records")
+        return
+    kept = probe.get("email")
+    if not isinstance(kept, dict) or not (whole(kept.get("attempts")) or kept.get("response_code")):
+        said = (
+            f"{kept.get('status')} since {kept.get('since')}" if isinstance(kept, dict) else "no message was sent yet"
+        )
+        yield Told(verdict="ok", observed=said, evidence=probe.evidence, source="records")
+        return
+    code, said = str(kept.get("response_code") or ""), str(kept.get("sub_cause") or "").partition(" To mend it:")[0]
+    is_pending = kept.get("status") in (SYNCING, UNATTEMPTED)
+    yield Told(
+        verdict="warn" if is_pending else "fail",
+        observed=f"{kept.get('status')} since {kept.get('since')}: {said}",
+        sub_cause=of_failure(
+            code, said, str(kept.get("evidence") or "").partition(",")[0].partition(" ")[0], case.circumstances
+        ),
+        evidence=f"{kept.get('evidence') or probe.evidence}{f', {code}' if code else ''}",
         source="records",
     )
 

@@ -112,7 +112,7 @@ class Facts:
     def from_json(cls, text: str, *, where: str = "facts") -> Facts:
         """Facts from their JSON. **Raises** `InputError` for what is none, or is newer than this program."""
         try:
-            document = json.loads(text)
+            document = _whole(json.loads(text))
         except (ValueError, RecursionError):
             raise _unreadable(where, "this is no JSON") from None
         return from_document(document, where=where)
@@ -209,6 +209,15 @@ def _failure(document: Mapping[str, Any]) -> Failure:
         fix=str(document.get("fix", "")),
         back_off_seconds=_number(document.get("back_off_seconds")),
     )
+
+
+def _whole(value: Any) -> Any:
+    """The same with whole characters only: half of a surrogate pair, which JSON may hold, can be written nowhere."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_whole(key): _whole(each) for key, each in value.items()}
+    return [_whole(each) for each in value] if isinstance(value, list) else value
 
 
 def _number(value: Any) -> float:

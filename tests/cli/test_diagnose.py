@@ -116,3 +116,4 @@ def test_what_a_file_says_does_not_steer_the_terminal(customer: CommandLine, tmp
     assert "\x1b" not in said
     assert "\u202e" not in said
     assert "WRONG: name" in said
+    assert customer("diagnose", "--facts", str(file), "--json", exit_code=1).json["begin_with"] == "name"

@@ -86,7 +86,7 @@ def test_where_all_is_well_nothing_is_found() -> None:
     findings = judged()
     assert {each.verdict for each in findings} == {"ok"}
     assert leading(findings) is None
-    assert {each.check for each in findings} == {each.name for each in CHECKS} - {"token"}
+    assert {each.check for each in findings} == {each.name for each in CHECKS} - {"token", "sending"}
     assert all(each.evidence and each.source and each.expected for each in findings)
 
 
@@ -214,6 +214,20 @@ def test_a_stale_success_is_not_syncing_and_says_since_when() -> None:
     fresh = standing_of(from_document(document()))
     assert fresh is not None
     assert fresh.status == "Syncing"
+
+
+def test_a_message_that_was_refused_is_told_where_sending_is_on() -> None:
+    """With email on, the last refusal is a failure of its own beside a calendar in step; without email nothing is said of it."""
+    kept = document()["probes"]["status"]["seen"]["calendar"]
+    refused = kept | {"status": "Denied Access (Forbidden)", "attempts": 1, "response_code": "ErrorSendAsDenied", "sub_cause": "may not send", "evidence": "AccessRefused at x"}  # fmt: skip
+    status = seen(calendar=kept, email=refused)
+    assert first_of(status=status) == ("", "", "")
+    on = {
+        "account": seen(calendar=True, send_email=True, windows_zone="UTC", time_zone="UTC"),
+        "host": host(send_email=True),
+    }
+    assert first_of(status=status, **on) == ("sending", "fail", "send_as_missing")
+    assert first_of(**on) == ("", "", "")
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────────────────────────────

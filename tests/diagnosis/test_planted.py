@@ -22,7 +22,6 @@ BY_NAME = {each.name: each for each in PLANTED}
 NOT_PLANTED = {
     "impersonation_withdrawn", "ews_ending", "ews_retired",  # Exchange Online's own addresses and days: tests/diagnosis/test_checks.py
     "certificate_expiring", "clock_off", "defect", "password_expired", "sign_in_over",
-    "send_as_missing",  # of sending: tests of email
     "send_as_missing",  # of email: tests/e2e/test_mail.py
 }  # fmt: skip
 Play = Callable[[Planted], Scene]
