@@ -1,6 +1,8 @@
 """What users of such systems report, one test for each class of complaint: that it does not happen here.
 
-The names in brackets say who reported it of what.
+The names in brackets say who reported it of what. Some classes are proved where they can be seen: invitation spam and wrongful cancellations on a
+server with mail (`tests/e2e/test_meetings.py`), the shifts of zones and of days on the wire (`tests/sync/test_time.py`), a pasted secret's id and a refused
+token where they are entered (`tests/access`), logs that nobody may pass on where they are recorded (`tests/mailbox`).
 """
 
 from __future__ import annotations
@@ -174,6 +176,54 @@ def test_a_copy_that_is_deleted_does_not_take_the_original(desk: Desk) -> None:
     assert list(desk.outlook.items) == [item_id]
     assert [a.activity_id for a in desk.activities()] == [tour]
     assert desk.get(tour).status is ActivityStatus.SCHEDULED
+
+
+@pytest.mark.req("Y5")
+def test_duplicates_after_all_ids_have_changed(desk: Desk) -> None:
+    """A mailbox that moved has other ids for everything: each entry is found again, edited meanwhile or not, and none is made twice (closeio/sync-engine
+    #1068)."""
+    tour = desk.add("Tour", at(1, 10))
+    desk.add("Call", days(2))
+    desk.outlook.add("Dentist", at(1, 8))
+    desk.outlook.add_series("Rounds", [at(1 + n, 7).start for n in range(3)])
+    desk.settle()
+    before = {a.activity_id for a in desk.activities()}
+    desk.outlook.renumber()
+    desk.now += timedelta(minutes=5)
+    desk.edit(tour, location="Lobby")
+    desk.settle()
+    assert {a.activity_id for a in desk.activities()} == before
+    assert titles(desk) == ["Call", "Dentist", "Rounds", "Rounds", "Rounds", "Tour"]
+    assert sorted(desk.outlook.subjects()) == ["Dentist", "Rounds", "Tour"]
+    assert next(item for item in desk.outlook.items.values() if item.subject == "Tour").location == "Lobby"
+
+
+# ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.req("O6", "C1")
+@pytest.mark.parametrize("time_zone", ["America/New_York", "Asia/Kolkata", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("side", ["crm", "outlook"])
+def test_the_first_update_shifts_nothing(sqlite_database: Database, time_zone: str, side: str) -> None:
+    """A new title, on either side, right after an entry came over: it stays at its hour and on its date, all-day ones and those over the change of the
+    clock too (davmail #508, #497; odoo #260152; OGCS #2278)."""
+    desk = Desk(sqlite_database, time_zone=time_zone)
+    whens = [at(1, 10), at(1, 23.5, 2), days(3), days(10, 3), at(80, 23), at(89, 8)]
+    for number, when in enumerate(whens):
+        desk.outlook.add(f"Own {number}", when)
+        if isinstance(when, Timed):
+            desk.add(f"Tour {number}", when)
+    desk.cycle()
+    desk.now += timedelta(minutes=5)
+    if side == "crm":
+        for activity in desk.activities():
+            desk.edit(activity.activity_id, description=f"{activity.description} again")
+    else:
+        for item in list(desk.outlook.items.values()):
+            desk.outlook.edit(item.item_id, subject=f"{item.subject} again")
+    desk.settle()
+    expected = {f"Own {n} again": when for n, when in enumerate(whens)}
+    expected |= {f"Tour {n} again": when for n, when in enumerate(whens) if isinstance(when, Timed)}
+    assert {a.description: a.when for a in desk.activities()} == expected
+    assert {item.subject: item.when for item in desk.outlook.items.values()} == expected
 
 
 # ── series ───────────────────────────────────────────────────────────────────────────────────────────────────────────
