@@ -32,6 +32,8 @@ _STAMP = f'<t:ExtendedFieldURI PropertySetId="{STAMP_PROPERTY_SET}" PropertyName
 _DRAFTS, _SENT, _OUTBOX, _DELETED = "drafts", "sentitems", "outbox", "deleteditems"
 _PLACES = (_DRAFTS, _SENT, _OUTBOX, _DELETED)
 _NEEDED = frozenset({_DRAFTS, _SENT})
+_ASKED_AGAIN = (*NOT_CARRIED_OUT, ServerFailed)
+"""Failures after which a look-up is repeated at once. Not where no answer came: a person waits for it, and the message can wait longer."""
 
 
 class EwsPost:
@@ -69,7 +71,7 @@ class EwsPost:
         self._written(send(draft, self._mailbox), "sent the message")
 
     def find(self, key: str) -> Whereabouts:
-        found = self._ask.retried(find(key, self._mailbox))
+        found = self._ask.retried(find(key, self._mailbox), only=_ASKED_AGAIN)
         drafts: list[Draft] = []
         thrown_away: list[Draft] = []
         is_out = False

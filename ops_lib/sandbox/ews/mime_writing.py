@@ -6,7 +6,7 @@ import mimetypes
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTPUTF8
+from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 from typing import Any
 
@@ -27,6 +27,9 @@ _PEOPLE = (
 )
 
 
+_SENDERS = ("message:From", "message:Sender")
+
+
 def mime_of(view: View) -> str:
     """The item as MIME."""
     if view.element != "CalendarItem":
@@ -39,7 +42,10 @@ def mime_of(view: View) -> str:
 
 
 def _message(values: Values, attachments: list[Attachment]) -> EmailMessage:
-    message = EmailMessage(policy=SMTPUTF8)
+    people: list[Person] = [values[uri] for uri in _SENDERS if values.get(uri)]
+    people += [one for _, uri in _PEOPLE for one in values.get(uri) or ()]
+    is_plain = all(one.address.isascii() for one in people)
+    message = EmailMessage(policy=SMTP if is_plain else SMTPUTF8)  # encoded words, unless an address itself needs more
     message["Subject"] = _line(values.get("item:Subject") or "")
     for header, uri in (("From", "message:From"), ("Sender", "message:Sender")):
         person = values.get(uri)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -175,3 +178,33 @@ def test_a_mime_message_is_sent_with_its_headers(client: Client) -> None:
     [received] = held(client, BOB)
     assert received.values["message:InternetMessageId"] == "<m1@example.test>"
     assert received.values["message:From"] == Person("Alice", ALICE)
+
+
+def test_names_are_quoted_in_a_message(client: Client) -> None:
+    """A name that holds what addresses are written with stays a name: the header has one recipient, whatever they are called."""
+    for name in ("Otto <b>Öz", 'Öz, Otto "the" <eve@evil.example>', "Bob Example"):
+        named = f"<t:ToRecipients><t:Mailbox><t:Name>{escape(name)}</t:Name><t:EmailAddress>{BOB}</t:EmailAddress></t:Mailbox></t:ToRecipients>"
+        message = f"<t:Message><t:Subject>Hello</t:Subject>{named}</t:Message>"
+        client.one(create(message, send="", disposition="SendAndSaveCopy"))
+        received = held(client, BOB)[-1]
+        raw = client.get(received.id, "item:MimeContent", user=BOB).findtext(f"{T}MimeContent")
+        [address] = message_from_bytes(base64.b64decode(raw), policy=default)["To"].addresses
+        assert (address.display_name, address.addr_spec) == (name, BOB)
+
+
+@pytest.mark.parametrize("way", ["CreateItem", "SendItem"])
+def test_messages_have_a_largest_size(client: Client, way: str) -> None:
+    """What is larger than the organisation allows, attachments grown by a third, is refused, and a draft stays where it is."""
+    client.organisation.largest_message_bytes = 4_000
+    content = base64.b64encode(b"x" * 3_001).decode()
+    big = f"<t:Attachments><t:FileAttachment><t:Name>a</t:Name><t:Content>{content}</t:Content></t:FileAttachment></t:Attachments>"
+    if way == "CreateItem":
+        assert client.codes(send(BOB, before=big)) == ["ErrorMessageSizeExceeded"]
+    else:
+        client.one(create(mail(BOB, before=big), send="", disposition="SaveOnly"))
+        [draft] = held(client, ALICE, "drafts")
+        assert client.codes(send_item(draft)) == ["ErrorMessageSizeExceeded"]
+        assert held(client, ALICE, "drafts") == [draft]
+    assert client.organisation.sent == []
+    client.organisation.largest_message_bytes = 5_000
+    client.one(send(BOB, before=big))
