@@ -126,7 +126,7 @@ def _match_retimed(matches: Matches, active: Sequence[Link], exchange: ExchangeN
         (abs(due - start), link.link_id, index)
         for due, index, uid in new
         for start, link in before.get(uid, ())
-        if link.link_id not in matches.of_link and _stands_for(due, start, dates_before[uid], dates_now[uid])
+        if _stands_for(due, start, dates_before[uid], dates_now[uid])
     )
     taken: set[int] = set()
     for _, link_id, index in pairs:

@@ -110,7 +110,7 @@ class Pair:
             return True
         # A single event may be a series by now, without an occurrence that it could stand for.
         uid = link.uid if link.original_start is not None else self.exchange.masters.get(link.item_id)
-        if link.original_start is not None and uid in self.exchange.ended_series:
+        if uid in self.exchange.ended_series:
             return True
         return uid in self.exchange.whole_series and overlaps(link.agreed.when, self.policy.window, self.policy.zone)
 
@@ -190,8 +190,6 @@ class Pair:
         target = taking(target, crm, one_way_fields(link.agreed, "crm"))
         # A private event that became open tells all of itself.
         told_crm = {*one_way_fields(outlook, "exchange"), *shared_fields(outlook)} - set(shared)
-        if link.origin is Origin.CRM:
-            told_crm -= hidden
         target = taking(target, outlook, told_crm)
         to_exchange = differing(target, outlook, shared) | differing(
             target, link.agreed, one_way_fields(link.agreed, "crm")

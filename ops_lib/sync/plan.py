@@ -109,9 +109,7 @@ def successors(activities: Mapping[str, Activity]) -> dict[str, Activity]:
     direct = {a.rescheduled_from: a for a in activities.values() if a.rescheduled_from is not None}
     final: dict[str, Activity] = {}
     for origin, activity in direct.items():
-        seen = {origin}
-        while activity.is_deleted and activity.activity_id in direct and activity.activity_id not in seen:
-            seen.add(activity.activity_id)
+        while activity.is_deleted and activity.activity_id in direct and activity.activity_id != origin:  # no circle
             activity = direct[activity.activity_id]
         if not activity.is_deleted:
             final[origin] = activity
@@ -217,8 +215,8 @@ def _adopt(
 
 def _named(item: Item, activities: Mapping[str, Activity], exchange: ExchangeNews, crm_id: str) -> Activity | None:
     """The activity that was made of this item, or that its stamp names. A copy of ours that became an entry of its own carries our stamp too."""
-    known = exchange.known.get(item.item_id)
-    if known is not None and known in activities:
+    known = exchange.known.get(item.item_id, "")
+    if known in activities:
         return activities[known]
     named = named_by(item.stamp, crm_id)
     if named is None:

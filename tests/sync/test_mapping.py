@@ -239,6 +239,14 @@ def test_a_task_has_one_date() -> None:
     assert entry_of_activity(replace(ACTIVITY, when=HOUR), Kind.TASK).when == HOUR
 
 
+def test_whom_a_visit_is_for_is_kept_whole() -> None:
+    """The name stands on one line and is not cut: it goes into a body, not into a subject."""
+    name = f"Ruth  {'O' * 300}'Neil"
+    assert entry_of_activity(replace(ACTIVITY, individual_name=name), Kind.EVENT).individual_name == name.replace(
+        "  ", " "
+    )
+
+
 AGREED = Entry(
     kind=Kind.EVENT,
     origin=Origin.CRM,

@@ -112,6 +112,14 @@ def test_a_series_that_was_retimed() -> None:
     for hours, is_near in ((-11, True), (11, True), (12, False)):
         moved = [item("new1", uid="S", original_start=MONDAY + timedelta(hours=hours))]
         assert bool(matched(moved, links, whole_series=whole)[0].get(1)) is is_near
+    backwards = list(reversed(items))
+    assert matched(backwards, links, whole_series=whole)[0] == {1: "new1", 2: "new2"}
+    far = [item(f"w{n}", uid="S", original_start=MONDAY + timedelta(days=7 * n + 2)) for n in (2, 0, 1)]
+    weeks = [link(n, str(n), f"m{n}", uid="S", original_start=MONDAY + timedelta(days=7 * n)) for n in (1, 2, 0)]
+    alone = link(9, "9", "I9", uid="S")
+    assert matched(far, [alone, *weeks], whole_series=whole)[0] == {n: f"w{n}" for n in range(3)}
+    near_one = [item(f"{n}", uid="S", original_start=MONDAY + timedelta(hours=n)) for n in (1, 2)]
+    assert matched(near_one, links[:1], whole_series=whole) == ({1: "1"}, ["2"])
     between = [item("new", uid="S", original_start=MONDAY + timedelta(hours=11))]
     near = [links[0], link(3, "3", "old3", uid="S", original_start=MONDAY + timedelta(hours=10))]
     assert matched(between, near, whole_series=whole) == ({3: "new"}, [])

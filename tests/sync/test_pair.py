@@ -150,6 +150,20 @@ def test_an_item_without_a_time_waits() -> None:
     assert one(OURS, item(when=None, is_cancelled=True)).action == "cancel"
 
 
+@pytest.mark.req("O3", "O5")
+def test_an_occurrence_whose_days_are_not_shown() -> None:
+    """That its series does not show it says nothing; that the series is no more ends it. Edited in the CRM, one of the past that was deleted is made again,
+    and one that is shown is not."""
+    past = Timed(NOW - timedelta(days=10), NOW - timedelta(days=10) + timedelta(hours=1))
+    occurrence = link(original_start=past.start, agreed=entry(when=past))
+    series = {"whole_series": frozenset({"U1"})}
+    assert decide(occurrence, **series) == []
+    assert one(occurrence, activity(when=past), **series, ended_series=frozenset({"U1"})).action == "cancel"
+    edited = activity(when=past, description="Edited")
+    assert one(edited, occurrence, gone=GONE).action == "create"
+    assert one(activity(description="Edited"), link(original_start=TEN.start), gone=GONE).action == "cancel"
+
+
 # ── both there ───────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_agreement() -> None:
     """Where nothing differs, news of versions is only noted, and where there is none, nothing."""
@@ -292,6 +306,8 @@ def test_private_events() -> None:
     assert (typed.side, typed.reason) == ("crm", "it is private: the CRM shows busy time only")
     moved = one(replace(shown, when=NOON), busy, secret)
     assert (moved.side, moved.action) == ("exchange", "update")
+    followed = one(shown, busy, replace(secret, when=NOON))
+    assert (followed.side, followed.reason) == ("crm", "the time changed in Outlook")
     opened = one(shown, busy, replace(secret, is_private=False, body=""))
     assert opened.after is not None
     assert (opened.side, opened.after.description, opened.after.location) == ("crm", "Doctor", "Clinic")
@@ -386,6 +402,37 @@ def test_all_day_switched_in_the_crm_with_something_of_the_user_s(more: dict[str
     assert (change.action, change.side, change.kind) == ("update", "exchange", Kind.EVENT)
     assert change.after is not None
     assert change.after.when == two_days
+
+
+@pytest.mark.req("C3", "C6", "Y3")
+def test_a_task_that_is_rescheduled_to_an_hour_and_edited_in_outlook() -> None:
+    """Where Outlook wins, the CRM first takes the user's title, and no hour of the task's; then an event is made. Where the user moved the task too, or
+    nothing was rescheduled, the task stays where they put it."""
+    day, later = (AllDay(NOW.date() + timedelta(days=n), NOW.date() + timedelta(days=n + 1)) for n in (0, 5))
+    task = link(agreed=entry(kind=Kind.TASK, when=day))
+    old, new = activity(when=day, is_deleted=True), activity("2", rescheduled_from="1")
+    rules = policy(conflict="exchange")
+    edited = item(kind=Kind.TASK, when=day, subject="Edited")
+    first = one(old, new, task, edited, rules=rules)
+    assert (first.action, first.side) == ("update", "crm")
+    assert first.after == replace(task.agreed, description="Edited")
+    assert first.before is not None
+    assert first.before.when == day
+    then = decide(old, replace(new, description="Edited"), task, edited, rules=rules)
+    assert [(c.action, c.kind, c.after and c.after.when) for c in then] == [
+        ("create", Kind.EVENT, TEN),
+        ("delete", Kind.TASK, None),
+    ]
+    moved = one(old, new, task, replace(edited, when=later), rules=rules)
+    assert (moved.side, moved.after and moved.after.when) == ("crm", later)
+    switched = one(activity(), task, edited, rules=rules)
+    assert (switched.side, switched.after and switched.after.when) == ("crm", day)
+    all_day = activity("2", when=day, rescheduled_from="1")
+    event = decide(activity(is_deleted=True), all_day, OURS, item(subject="Edited"), rules=rules)
+    assert [(c.action, c.side, c.kind) for c in event] == [
+        ("update", "crm", Kind.EVENT),
+        ("update", "exchange", Kind.EVENT),
+    ]
 
 
 @pytest.mark.req("C3")

@@ -407,8 +407,8 @@ def test_what_the_brake_counts() -> None:
         gone = link(number, str(number), f"I{number}", **of_link)
         return Change(action="delete", side="exchange", kind=Kind.EVENT, key=f"activity:{number}", reason="", link=gone)
 
-    def gain(**more: Any) -> Change:
-        return Change(action="create", side="crm", kind=Kind.EVENT, key="item:N", reason="", **more)
+    def gain(action: Any = "create", **more: Any) -> Change:
+        return Change(action=action, side="crm", kind=Kind.EVENT, key="item:N", reason="", **more)
 
     single, first, second = removal(1), *(removal(n, uid="S", original_start=NOW) for n in (2, 3))
     assert planned_removals([single, first, second]) == 3
@@ -418,6 +418,13 @@ def test_what_the_brake_counts() -> None:
     assert planned_removals([first, second, gain(item=item(uid="S", original_start=NOW))]) == 1
     assert planned_removals([first, gain(item=item(uid="S"))]) == 1
     assert planned_removals([removal(4, uid="S"), gain(item=item(uid="S", original_start=NOW))]) == 1
+    occurrence, successor = item(uid="S", original_start=NOW), activity("9", rescheduled_from="1")
+    assert planned_removals([gain(activity=successor), replaced, first]) == 1
+    assert planned_removals([replaced, gain("update", activity=successor)]) == 1
+    assert planned_removals([first, gain("update", item=occurrence)]) == 1
+    assert planned_removals([single, gain(item=replace(occurrence, uid=""))]) == 1
+    third = removal(4, uid="S", original_start=NOW)
+    assert planned_removals([first, second, third, *[gain(item=occurrence)] * 2]) == 1
     late = Change(action="delete", side="exchange", kind=Kind.EVENT, key="item:I", reason="", item=item())
     assert planned_removals([late]) == 1
     assert [allowed_removals(links) for links in (0, 25, 29, 30, 100)] == [5, 5, 5, 6, 20]
