@@ -15,6 +15,7 @@ from requests_ntlm import HttpNtlmAuth
 from urllib3.exceptions import HTTPError
 
 from ops_lib.errors import Unreachable
+from ops_lib.mailbox import traffic
 from ops_lib.mailbox.ews.connections import Adapter
 
 LARGEST_ANSWER_BYTES = 262_144
@@ -126,6 +127,11 @@ def _reason(problem: Exception) -> str:
 
 def srv_records(name: str) -> Sequence[tuple[str, int]]:
     """The hosts and ports of an SRV record, best first; none when there is no record or no name service."""
+    found = traffic.look("service", [name], lambda: [list(each) for each in _srv_records(name)])
+    return [(str(host), int(port)) for host, port in found]
+
+
+def _srv_records(name: str) -> Sequence[tuple[str, int]]:
     import dns.exception
     import dns.resolver
 

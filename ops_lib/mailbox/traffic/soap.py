@@ -29,6 +29,8 @@ _NAMESPACES = re.compile(
     r"http://schemas\.xmlsoap\.org/soap/envelope/|http://www\.w3\.org/2003/05/soap-envelope|http://www\.w3\.org/2005/08/addressing"
 )
 
+_PREFIX = re.compile(r"[a-z]|soap|soapenv|SOAP(?:-ENV)?")
+
 ENUMERATIONS = listed(
     """
     true false True False Success Warning Error NoError IdOnly Default AllProperties HTML Text Best Shallow Deep SoftDeleted Associated
@@ -141,10 +143,14 @@ def _copied(element: Element, parent: Element | None, stand_ins: StandIns) -> El
         tag = f"{{{namespace}}}Replaced" if namespace else "replaced"
         stand_ins.text(name)
     attributes = _attributes(element, name, stand_ins)
-    if parent is None:
-        copy = etree.Element(tag, attributes, {key: value for key, value in element.nsmap.items() if key and re.fullmatch(r"[a-z]{1,5}|SOAP(?:-ENV)?", key) and _NAMESPACES.fullmatch(value)})  # fmt: skip
-    else:
-        copy = etree.SubElement(parent, tag, attributes)
+    spaces = {
+        prefix: space
+        for prefix, space in element.nsmap.items()
+        if _NAMESPACES.fullmatch(space) and (prefix is None or _PREFIX.fullmatch(prefix))
+    }
+    copy = (
+        etree.Element(tag, attributes, spaces) if parent is None else etree.SubElement(parent, tag, attributes, spaces)
+    )
     text = element.text or ""
     parts = [part for part in element if isinstance(part.tag, str)]
     if text.strip():
@@ -169,7 +175,7 @@ def _is_word_of_schema(name: str) -> bool:
 
 _SCHEMA_WORDS = listed(
     """
-    smtp sid uri url id ids xml soap uid utc oof dn mdb ttl ssl spn rpc ews asurl as ecp oab um photo group sharing pop imap deployment
+    auto discover smtp sid uri url id ids xml soap uid utc oof dn mdb ttl ssl spn rpc ews asurl as ecp oab um photo group sharing pop imap deployment
     deleted items item root meeting resp appointment recur recurrence recurring occurrence daily weekly monthly yearly absolute relative
     regenerating numbered pattern days day week weeks weekday month interval first modified created moved copied status importance
     sensitivity preview reminder minutes before due by has attachments attachment file content inline received sent created culture

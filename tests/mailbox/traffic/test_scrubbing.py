@@ -122,6 +122,30 @@ def test_what_servers_say_stays(text: str) -> None:
     assert words.plain(text, stand_ins()) == text
 
 
+def test_what_autodiscover_told_stays_without_whose_it_is() -> None:
+    """Of an Autodiscover answer the protocols, paths and versions stay; hosts, names and distinguished names are stand-ins."""
+    space = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"
+    answer = (
+        f'<?xml version="1.0"?><Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"><Response xmlns="{space}"><User>'
+        "<DisplayName>Anna Kowalczyk</DisplayName><LegacyDN>/o=Contoso/cn=anna</LegacyDN><AutoDiscoverSMTPAddress>anna@contoso.test</AutoDiscoverSMTPAddress>"
+        "</User><Account><AccountType>email</AccountType><Action>settings</Action><Protocol><Type>EXPR</Type><Server>ex01.contoso.test</Server>"
+        "<ServerVersion>73C18EA8</ServerVersion><EwsUrl>https://mail.contoso.test/EWS/Exchange.asmx</EwsUrl></Protocol></Account></Response></Autodiscover>"
+    )  # fmt: skip
+    shown = documents.body(answer.encode(), "text/xml", stand_ins())
+    domain = stand_ins().host("contoso.test")
+    assert f"https://mail.{domain}/EWS/Exchange.asmx" in shown
+    for kept in (
+        "<Type>EXPR</Type>",
+        "<ServerVersion>73C18EA8</ServerVersion>",
+        "<Action>settings</Action>",
+        "<AccountType>email</AccountType>",
+    ):
+        assert kept in shown
+    assert found_in(shown.encode(), "Kowalczyk") == []
+    assert "contoso" not in shown.lower()
+    assert "replaced" not in shown.lower(), "every element is known"
+
+
 def test_a_name_in_an_error_text_goes_and_the_rest_stays() -> None:
     """Of a message that names somebody only the name goes."""
     assert words.plain("The mailbox of Grace Kowalczyk is locked.", stand_ins()) == "The mailbox of … is locked."
