@@ -425,7 +425,12 @@ class TwoSides(RuleBasedStateMachine):
         self, edit: str, pick: int, words: str, when: Timed, call: str, moment: str
     ) -> None:
         """What the worker has read is no longer so when it writes."""
-        self.office.work(Life(at={f"{moment} {call}": lambda: MEANWHILE[edit](self, pick, words, when)}))
+
+        def meanwhile() -> None:
+            with self.office.undisturbed():
+                MEANWHILE[edit](self, pick, words, when)
+
+        self.office.work(Life(at={f"{moment} {call}": meanwhile}))
 
     @precondition(lambda self: sum(1 for _ in self.office.outlook.every()) < 60)
     @rule()
@@ -435,6 +440,7 @@ class TwoSides(RuleBasedStateMachine):
         self.office.is_on, self.office.types, self.office.all_day_tasks = True, ("Tour", "Home Visit"), True
         self.office.tell_settings()
         self.office.now += timedelta(minutes=5)
+        self.office.wait_out_pauses()
         self.office.settle()
 
     def teardown(self) -> None:

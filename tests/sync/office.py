@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,11 +90,20 @@ class Office(Desk):
         assert result.outcome == "ok", result.error
         return result
 
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """While its user edits: what is ordered to go wrong is meant for workers."""
+        return nullcontext()
+
     # ── quiet ────────────────────────────────────────────────────────────────────────────────────────────────────────
     def retry_now(self) -> None:
         """Somebody mended what refused items: what was set aside is to be tried again."""
         with self.database.begin() as c:
             c.execute(update(t.retries).values(is_set_aside=False, next_at=self.now))
+
+    def wait_out_pauses(self) -> None:
+        """Until nobody has to wait any more because the server wanted it."""
+        with self.database.read() as c:
+            self.now = max([self.now, *c.execute(select(t.pauses.c.until)).scalars()])
 
     def calendar(self) -> Calendar:
         return Calendar.of(self.activities(), self.outlook.every())
