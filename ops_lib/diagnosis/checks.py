@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Sequence
 
 from ops_lib.diagnosis import checks_account, checks_connection, checks_items
 from ops_lib.diagnosis.judging import Case, Check, Told, moment, whole
 from ops_lib.diagnosis.seen import Facts
 from ops_lib.diagnosis.standing import Kept, Standing, error_of, standing
-from ops_lib.diagnosis.sub_causes import SUB_CAUSES
+from ops_lib.diagnosis.sub_causes import SUB_CAUSES, named
 from ops_lib.model import Finding
 
 CHECKS: tuple[Check, ...] = (
@@ -97,6 +95,7 @@ def standing_of(facts: Facts) -> Standing | None:
         is_retired=bool(case.probe("host").get("is_retired")),
         about=case.circumstances,
         now=facts.at,
+        set_aside=whole(case.probe("failures").get("set_aside")),
     )
 
 
@@ -105,7 +104,7 @@ def _finding(check: Check, told: Told, facts: Facts, earlier: str) -> Finding:
     cause = told.cause or (f"{known.title}: {known.meaning}" if known is not None else "")
     next_step = told.next_step or (known.next_step if known is not None else "")
     owner = told.owner or (known.owner if known is not None else "")
-    next_step = _named(next_step, facts)
+    next_step = named(next_step, facts.host, facts.account)
     if earlier:
         owner = ""
         cause = (
@@ -128,9 +127,3 @@ def _finding(check: Check, told: Told, facts: Facts, earlier: str) -> Finding:
         owner="" if told.verdict == "ok" else owner,
         sub_cause="" if told.verdict == "ok" else told.sub_cause,
     )
-
-
-def _named(step: str, facts: Facts) -> str:
-    """A next step with the account's and the host's names in the place of HOST and ACCOUNT."""
-    names = {"HOST": shlex.quote(facts.host), "ACCOUNT": facts.account}
-    return re.sub(r"\b(HOST|ACCOUNT)\b", lambda found: names[found.group()], step)

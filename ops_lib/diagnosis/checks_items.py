@@ -24,7 +24,10 @@ def entries(case: Case) -> Iterator[Told]:
     if not groups:
         yield Told(verdict="ok", observed="no entry fails", evidence=probe.evidence, source="records")
     for group in groups:
-        code, reason = str(group.get("response_code") or ""), str(group.get("reason") or "")
+        code, reason = (
+            str(group.get("response_code") or ""),
+            str(group.get("reason") or "").partition(" To mend it:")[0],
+        )
         is_aside = bool(group.get("is_set_aside"))
         count = whole(group.get("count"))
         keys = group.get("keys")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from ops_lib.access.checks import is_exchange_online
 from ops_lib.access.hosts import Hosts
 from ops_lib.database import tables as t
 from ops_lib.diagnosis.judging import others_work
 from ops_lib.diagnosis.standing import Kept, Standing, error_of, standing
-from ops_lib.diagnosis.sub_causes import Circumstances
+from ops_lib.diagnosis.sub_causes import Circumstances, named
 from ops_lib.model import Account, Host, Process
 from ops_lib.sync.ledger import Ledger
 from ops_lib.workspace import Workspace
@@ -25,7 +26,7 @@ def standings(
     """Each account's processes, in the accounts' order."""
     ledger, now = Ledger(connection), workspace.now()
     hosts = {each.host_id: each for each in Hosts(connection).all()}
-    successes = _successes(connection)
+    successes, aside = _successes(connection), _set_aside(connection)
     found: list[tuple[Account, Host, Process, Standing]] = []
     for account in accounts:
         host = hosts[account.host_id]
@@ -66,8 +67,10 @@ def standings(
                 about=about,
                 now=now,
                 is_due=process == "calendar",
+                set_aside=aside.get(account.account_id, 0) if process == "calendar" else 0,
             )
-            found.append((account, host, process, shown))
+            step = named(shown.next_step, host.name, account.mailbox)
+            found.append((account, host, process, replace(shown, next_step=step)))
     return found
 
 
@@ -86,3 +89,10 @@ def _successes(connection: Connection) -> dict[str, list[tuple[str, datetime]]]:
         if len(newest) < 2:
             newest.append((str(account_id), when))
     return found
+
+
+def _set_aside(connection: Connection) -> dict[str, int]:
+    """How many entries each account has that are not tried any more."""
+    c = t.retries.c
+    rows = connection.execute(select(c.account_id, func.count()).where(c.is_set_aside.is_(True)).group_by(c.account_id))
+    return {str(account_id): int(count) for account_id, count in rows}

@@ -59,8 +59,9 @@ def standing(
     about: Circumstances,
     now: datetime,
     is_due: bool = True,
+    set_aside: int = 0,
 ) -> Standing:
-    """How a process stands now. ``is_enabled``: it is switched on, for the account and the host. ``is_due``: it should succeed again and again."""
+    """How a process stands now. ``is_enabled``: it is switched on, for the account and the host. ``is_due``: it should succeed again and again; ``set_aside``: so many of its entries failed four times."""
     last_success = kept.last_success if kept is not None else None
     if not is_enabled:
         since = kept.since if kept is not None and kept.status == NOT_ENABLED else None
@@ -78,6 +79,9 @@ def standing(
         return _shown(UNATTEMPTED, "stale_success", said, kept.since, last_success)
     if kept.status == UNATTEMPTED and not key:
         key = "nothing_to_sync" if last_success is not None and kept.since <= last_success else "never_run"
+    if kept.status == SYNCING and not key and set_aside:
+        said = f"{set_aside} {'is' if set_aside == 1 else 'are'} set aside"
+        return _shown(SYNCING, "entries_refused", said, kept.since, last_success)
     return _shown(kept.status, key, kept.said, kept.since, last_success, kept.response_code)
 
 

@@ -8,6 +8,8 @@ server or the directory said, and by what else is known of the host.
 
 from __future__ import annotations
 
+import re
+import shlex
 from dataclasses import dataclass
 from datetime import date
 
@@ -188,6 +190,12 @@ _BUSY = frozenset(
     {"ErrorServerBusy", "ErrorExceededConnectionCount", "ErrorTooManyObjectsOpened", "ErrorExceededSubscriptionCount", "ErrorExceededFindCountLimit",
      "HTTP 429", "HTTP 503"}
 )  # fmt: skip
+
+
+def named(step: str, host: str, account: str) -> str:
+    """A next step with the host's and the account's names in the place of HOST and ACCOUNT."""
+    names = {"HOST": shlex.quote(host), "ACCOUNT": account}
+    return re.sub(r"\b(HOST|ACCOUNT)\b", lambda found: names[found.group()], step)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ def test_a_failing_account_ends_with_1_and_says_who_does_what(
     assert customer("diagnose", "--facts", str(file), exit_code=1).stdout == said
     status = next(row for row in customer("status", "--json").json if row["process"] == "calendar")
     assert status["sub_cause"].startswith("the account may not act for this user: ")
+    assert status["next_step"] == "syncops rights script --host 'Head Office' writes the cmdlets."
     assert "(the account may not act" in customer("status").stdout
 
 
