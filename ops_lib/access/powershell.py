@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ops_lib.access import powershell_parts as parts
 from ops_lib.access.powershell_collecting import collecting
 from ops_lib.access.rights import FOLDER_RIGHTS, OTHER_KIND, Matrix, Need, Right, Row
 from ops_lib.errors import InputError
-from ops_lib.model import Host
+from ops_lib.model import Access, Host
 
 _WORDS = {
     Right.MAILBOX: "no mailbox answers",
@@ -90,24 +90,31 @@ def file_bytes(script: str) -> bytes:
     return b"\xef\xbb\xbf" + script.replace("\n", "\r\n").encode("utf-8")
 
 
-def can_be_mended(row: Row, matrix: Matrix) -> bool:
-    """Whether the script does something for this row of the matrix: it is red, and no more than a grant or a switch is missing."""
-    users = {each.user for each in matrix.red() if each.right is Right.MAILBOX}
-    return row.is_red and row.user not in users and not _why_by_hand(row, matrix)
+def to_mend(matrix: Matrix) -> tuple[Row, ...]:
+    """The red rows for which the script does something: no more than a grant or a switch is missing."""
+    red = matrix.red()
+    without_mailbox = {row.user for row in red if row.right is Right.MAILBOX}
+    refused = _refused(red)
+    return tuple(
+        row for row in red if row.user not in without_mailbox and not _why_by_hand(row, matrix.access, refused)
+    )
 
 
-def _why_by_hand(row: Row, matrix: Matrix) -> str:
-    """Why no grant mends the row, and who can; "" where one does."""
+def _refused(rows: Iterable[Row]) -> set[str]:
+    """The users for whom the service account may not act."""
+    return {row.user for row in rows if row.right is Right.IMPERSONATION}
+
+
+def _why_by_hand(row: Row, access: Access, refused: Collection[str]) -> str:
+    """Why no grant mends the row, and who can; "" where one does. ``refused``: the users for whom nobody may act."""
     if row.right is Right.MAILBOX:
         return "correct the address in the CRM, no script can mend it"
     if row.right not in FOLDER_RIGHTS:
         return ""
     if OTHER_KIND in row.why:
         return "its default folder is of another kind, no right can mend that; look at it in Outlook"
-    acts_as_user = matrix.access == "impersonation" and not any(
-        each.user == row.user and each.right is Right.IMPERSONATION for each in matrix.red()
-    )
-    if matrix.access == "direct" or acts_as_user:
+    acts_as_user = access == "impersonation" and row.user not in refused
+    if access == "direct" or acts_as_user:
         return "its own user may not, no right of anybody else can mend that; look at it in Outlook"
     return ""
 
@@ -211,10 +218,11 @@ def _steps(rows: list[Row], matrix: Matrix, host: Host) -> tuple[list[str], set[
     comments: dict[str, list[str]] = {}
     needed: set[str] = set()
     without_mailbox = {row.user for row in rows if row.right is Right.MAILBOX}
+    refused = _refused(rows)
     by_hand: list[str] = []
     for row in rows:
         user, what = quote(row.user), _WORDS[row.right]
-        reason = _why_by_hand(row, matrix)
+        reason = _why_by_hand(row, matrix.access, refused)
         if row.user in without_mailbox and row.right is not Right.MAILBOX:
             continue
         if reason:

@@ -358,7 +358,11 @@ def drift(before: Matrix, after: Matrix) -> tuple[Drift, ...]:
     """
     added, gone = set(after.users) - set(before.users), set(before.users) - set(after.users)
     changes = [Drift(user=user, change="user gone") for user in gone]
-    changes += [Drift(user=user, change="user added", after=_lacking(after, user)) for user in added]
+    rows = after.rows() if added else ()
+    changes += [
+        Drift(user=user, change="user added", after=_lacking([row for row in rows if row.user == user]))
+        for user in added
+    ]
     was = {(cell.user, cell.right, cell.source): cell for cell in before.cells}
     for cell in after.cells:
         old = was.get((cell.user, cell.right, cell.source))
@@ -379,9 +383,9 @@ def drift(before: Matrix, after: Matrix) -> tuple[Drift, ...]:
     return tuple(sorted(unique, key=lambda d: (order.index(d.change), d.user, d.right or "")))
 
 
-def _lacking(matrix: Matrix, user: str) -> str:
-    """What of all that the sync needs a user lacks, in words."""
-    needed = [row for row in matrix.rows() if row.user == user and row.expected is Need.NEEDED]
+def _lacking(rows: Sequence[Row]) -> str:
+    """What of all that the sync needs is lacking in a user's rows, in words."""
+    needed = [row for row in rows if row.expected is Need.NEEDED]
     said = []
     for verdict, words in (("missing", "missing"), ("unknown", "not seen")):
         rights = [row.right.value.replace("_", " ") for row in needed if row.verdict == verdict]

@@ -198,7 +198,7 @@ def _mending(host: Host, last: Kept | None, *, private_items: bool, enterprise_o
         last.matrix, host, private_items=private_items, enterprise_object_id=enterprise_object_id
     )
     red = last.matrix.red()
-    mended = sum(powershell.can_be_mended(row, last.matrix) for row in red)
+    mended = len(powershell.to_mend(last.matrix))
     blind = sum(is_blind(row) for row in last.matrix.rows())
     say(
         f"note: mends {mended} of {len(red)} rights found missing at {last.checked_at:%Y-%m-%d %H:%M} UTC"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ops_lib.access.powershell import can_be_mended
+from ops_lib.access.powershell import to_mend
 from ops_lib.cli import print_table, say
 from ops_lib.diagnosis.permissions import OUT_OF_SIGHT, lines_of, summary
 from ops_lib.reports.words import counted
@@ -101,7 +101,7 @@ def show(found: Checked, *, only_changes: bool = False) -> None:
         print_table(("verdict", "about", "what was seen", "cause", "next step"), said, empty="")
     for note in found.notes:
         say(f"note: {note}")
-    if any(can_be_mended(row, found.matrix) for row in rows):
+    if to_mend(found.matrix):
         say(f"The script that mends it: syncops rights script --host {found.host.name!r}")
 
 

@@ -270,7 +270,7 @@ def test_what_no_right_mends_is_a_comment(access: Access, why: str) -> None:
     host = host_of("2019", access)
     matrix = matrix_with(host, Right.CALENDAR_READ, Right.CALENDAR_WRITE, why=why)
     assert [row.right for row in matrix.red()] == [Right.CALENDAR_READ, Right.CALENDAR_WRITE]
-    assert not any(powershell.can_be_mended(row, matrix) for row in matrix.rows())
+    assert powershell.to_mend(matrix) == ()
     script = powershell.mend_script(matrix, host)
     assert "# anna@example.test: the calendar cannot be read" in script
     assert "look at it in Outlook" in script

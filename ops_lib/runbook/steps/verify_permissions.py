@@ -301,9 +301,9 @@ class Steps(Run):
 
     @staticmethod
     def _is_mendable(checked: Checked) -> bool:
-        from ops_lib.access.powershell import can_be_mended
+        from ops_lib.access.powershell import to_mend
 
-        return any(can_be_mended(row, checked.matrix) for row in checked.matrix.rows())
+        return bool(to_mend(checked.matrix))
 
     def _texts(self, checked: Checked) -> dict[str, str]:
         """The scripts of one host by their kind; the two that mend only where there is something to mend."""
