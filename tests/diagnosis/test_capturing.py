@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import stat
@@ -26,7 +27,9 @@ from ops_lib.sandbox.server import Sandbox
 from ops_lib.workspace import Workspace
 from tests.support.carrying import Carried, carried, enter_host, talker
 from tests.support.command_line import CommandLine
+from tests.support.leaks import found_in
 from tests.support.sandbox import ALICE, SERVICE
+from tests.support.signing_in import Office
 
 PASSWORD = "correct horse battery staple"
 Carry = Callable[..., Carried]
@@ -100,6 +103,32 @@ def test_a_refused_secret_of_an_app(on_sandbox: Carry, sandbox: Sandbox, monkeyp
     assert got.after == got.before
     assert got.facts.probe("token").code == "AADSTS7000215"
     assert "wrong-secret-value" not in got.file.read_text()
+
+
+@pytest.mark.req("T5", "R9", "A4")
+def test_a_person_who_signed_in(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's own sign-in replays without vault and directory, and no token is in the file."""
+    office = Office(sandbox, tmp_path / "office", monkeypatch)
+    account = office.add(ALICE)
+    office.sign_in(account)
+    kept = office.workspace.vault
+    tokens = [
+        json.loads(json.loads(kept.get(name) or "{}")["cache"]) for name in kept.names() if name.startswith("tokens/")
+    ]
+    secrets = [
+        each["secret"]
+        for cache in tokens
+        for kind in ("AccessToken", "RefreshToken", "IdToken")
+        for each in cache[kind].values()
+    ]
+    assert len(secrets) >= 2
+    well = carried(office.workspace, account, tmp_path)
+    assert well.after == well.before
+    assert well.facts.probe("mailbox").is_seen
+    assert well.facts.probe("token").get("signed_in_as").endswith(".example")
+    assert found_in(well.file.read_bytes(), [*secrets, ALICE]) == []
+    office.workspace.close()
+    close_connections()
 
 
 # ── what is refused ──────────────────────────────────────────────────────────────────────────────────────────────────

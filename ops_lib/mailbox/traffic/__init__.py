@@ -18,6 +18,8 @@ from typing import Any, Protocol
 
 import requests
 
+from ops_lib.errors import InputError
+
 
 class Tape(Protocol):
     """What stands between this process and the network."""
@@ -30,6 +32,7 @@ class Tape(Protocol):
 
 
 _tape: Tape | None = None
+_user: int | None = None
 _in_use = threading.Lock()
 
 
@@ -45,11 +48,13 @@ def look(kind: str, arguments: list[Any], question: Callable[[], Any]) -> Any:
 
 @contextmanager
 def using(tape: Tape) -> Iterator[None]:
-    """Have everything go through this tape; one at a time in a process, and the next waits."""
-    global _tape
+    """Have everything go through this tape; one at a time in a process, and another thread's waits. **Raises** `InputError` within another."""
+    global _tape, _user
+    if _user == threading.get_ident():
+        raise InputError("traffic is recorded or replayed here already", subject="capture", fix="end that first.")
     with _in_use:
-        _tape = tape
+        _tape, _user = tape, threading.get_ident()
         try:
             yield
         finally:
-            _tape = None
+            _tape = _user = None

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from ops_lib.errors import AnswerLost, Unreachable
+from ops_lib.errors import AnswerLost, InputError, Unreachable
 from ops_lib.mailbox import traffic
 from ops_lib.mailbox.ews.connections import Adapter
 from ops_lib.mailbox.traffic import cassettes
@@ -183,7 +183,7 @@ def test_a_servers_clock_keeps_its_distance() -> None:
 
 
 def test_one_tape_at_a_time() -> None:
-    """A second one waits for the first; without one nothing stands between."""
+    """Another thread's waits for the first, one within the first is refused; without one nothing stands between."""
     order: list[str] = []
 
     def second() -> None:
@@ -193,6 +193,8 @@ def test_one_tape_at_a_time() -> None:
     with traffic.using(Recorder()):
         thread = threading.Thread(target=second)
         thread.start()
+        with pytest.raises(InputError, match="already"), traffic.using(Recorder()):
+            order.append("never")
         order.append("first")
     thread.join(5)
     assert order == ["first", "second"]
