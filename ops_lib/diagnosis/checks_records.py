@@ -104,11 +104,11 @@ def status(case: Case) -> Iterator[Told]:
     works_now = case.probe("mailbox").is_seen and code and _is_of_opening(code) and not lacks_rights
     yield Told(
         verdict="warn" if is_pending or works_now else "fail",
-        observed=f"{name} since {since}{tries}: {said}" + ("; the mailbox opens now" if works_now else ""),
+        observed=f"{name} since {since}{tries}: {said.rstrip('.')}" + ("; the mailbox opens now" if works_now else ""),
         sub_cause=key,
         cause="what it failed with is over: the mailbox opens now" if works_now else "",
         next_step=f"syncops sync --account {case.facts.account}; the status follows." if works_now else "",
-        owner="" if key != "unknown" else owner_of_status(name),
+        owner="support" if works_now else owner_of_status(name) if key == "unknown" else "",
         evidence=f"{evidence}{f', {code}' if code and code not in evidence else ''}",
         source="records",
     )

@@ -158,12 +158,19 @@ def server(case: Case) -> Iterator[Told]:
     )
 
 
+def _has_answered(probe: Probe) -> bool:
+    """Whether anything came back: a server that says nothing does not say that it throttles either."""
+    return probe.is_seen or (
+        probe.failure is not None and (probe.failure.http_status > 0 or probe.code.startswith("Error"))
+    )
+
+
 def throttling(case: Case) -> Iterator[Told]:
     """Does the server ask for pauses, and on whose budget?"""
-    is_asked = False
+    is_answered = False
     for each in ("token", "greeting", *SERVER_PROBES):
         probe = case.probe(each)
-        is_asked = is_asked or (probe.outcome != "not asked" and each in SERVER_PROBES)
+        is_answered = is_answered or (each in SERVER_PROBES and _has_answered(probe))
         if probe.failure is not None and probe.failure.error == "ServerBusy":
             told = case.failed(probe, source="server")
             pause = probe.failure.back_off_seconds
@@ -176,7 +183,7 @@ def throttling(case: Case) -> Iterator[Told]:
                 source="server",
             )
             return
-    if is_asked:
+    if is_answered:
         yield Told(
             verdict="ok",
             observed="the server asks for no pause",

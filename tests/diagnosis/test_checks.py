@@ -170,6 +170,28 @@ def test_a_probe_that_failed_or_is_gone_makes_no_check_ok_that_needs_it(name: st
 
 
 @pytest.mark.req("T3")
+def test_a_server_that_says_nothing_does_not_say_that_it_does_not_throttle() -> None:
+    """Where the only request got no answer, whether the server throttles is unknown."""
+    nothing = {"outcome": "not asked", "why": "the server left the mailbox's request without an answer"}
+    others = dict.fromkeys(("address", "time_zone", "calendar_state", "items"), nothing)
+    verdicts = {each.check: each.verdict for each in judged(mailbox=failed("AnswerLost", ""), **others)}
+    assert verdicts["server"] == "fail"
+    asked = (
+        "sign_in",
+        "policy",
+        "throttling",
+        "version",
+        "mailbox",
+        "impersonation",
+        "address",
+        "folders",
+        "time_zone",
+        "calendar_items",
+    )
+    assert {verdicts[name] for name in asked} == {"unknown"}
+
+
+@pytest.mark.req("T3")
 def test_an_unknown_failure_says_so_with_its_code() -> None:
     """A response code that nobody knows stands verbatim, and the finding says that it is unknown."""
     code = "ErrorThatNobodyHasHeardOf"
