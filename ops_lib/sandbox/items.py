@@ -116,6 +116,7 @@ class Item:
         "field_changes",
         "folder",
         "id",
+        "is_corrupt",
         "mailbox",
         "modified",
         "modified_by",
@@ -148,6 +149,8 @@ class Item:
         self.created = self.modified = created
         self.created_by = self.modified_by = created_by
         self.associated = associated
+        self.is_corrupt = False
+        """Whether its folder lists it and nobody can load it: whatever names it is answered with ErrorItemCorrupt."""
         self.change = 0
         self.field_changes: dict[object, int] = {}
         self.name_anew()

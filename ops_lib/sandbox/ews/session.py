@@ -188,6 +188,8 @@ class Session:
             raise ResponseError("ErrorItemNotFound")
         if not box.rights_of(self.user, item.folder).may_read and item.created_by != self.user:
             raise ResponseError("ErrorItemNotFound")
+        if item.is_corrupt:
+            raise ResponseError("ErrorItemCorrupt")
         return item
 
     def view(self, element: Any) -> View:

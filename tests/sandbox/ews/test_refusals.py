@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.soap import envelope
 
-from .client import ALICE, Client, M, create, event, fault_code, id_of, set_field, update
+from .client import ALICE, Client, M, create, delete, event, fault_code, get_item, id_of, set_field, update
 
 HOMES = {"CalendarItem": "calendar", "Contact": "contacts", "PostItem": "inbox", "Task": "tasks"}
 REFUSALS = {
@@ -97,3 +97,17 @@ def test_a_search_folder_is_refused_for_what_it_is(client: Client, parameters: s
 def test_search_parameters_are_read_by_the_schema(client: Client, parameters: str) -> None:
     """SearchParameters that do break the schema are ErrorSchemaValidation."""
     assert fault_code(client.send(envelope(_create_search_folder(parameters)))) == "ErrorSchemaValidation"
+
+
+def test_a_corrupt_item_is_listed_and_cannot_be_loaded(client: Client) -> None:
+    """Whatever names it is answered with ErrorItemCorrupt, and nothing is done to it; mended, it is as it was."""
+    item_id = id_of(client.item(create(event())))
+    (stored,) = client.organisation.mailbox(ALICE).folder("calendar").items.values()
+    stored.is_corrupt = True
+    named = f'<t:ItemId Id="{item_id}"/>'
+    change = set_field("item:Subject", "<t:Subject>Other</t:Subject>")
+    for request in (get_item(named), update(named, change), delete(named)):
+        assert client.codes(request) == ["ErrorItemCorrupt"]
+    stored.is_corrupt = False
+    assert client.codes(get_item(named)) == ["NoError"]
+    assert stored.values.get("item:Subject") != "Other"
