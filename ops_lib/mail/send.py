@@ -35,6 +35,7 @@ from ops_lib.mail.record import on_record, put_on_record
 from ops_lib.mailbox.outgoing import Post, open_post
 from ops_lib.model import Account, Host
 from ops_lib.sync.leases import this_worker
+from ops_lib.sync.pauses import Pause, Pauses, is_over, keys_of, scope_of
 from ops_lib.sync.records import MAX_ATTEMPTS, PAUSES, Records
 from ops_lib.workspace import Workspace
 
@@ -47,6 +48,7 @@ _OUTCOMES: dict[State, Outcome] = {
     "refused": "refused",
     "recorded": "recorded",
 }
+_WAIT = "nothing: it is tried again after that."
 _GIVEN_UP = "it was given up by hand"
 
 
@@ -187,6 +189,14 @@ class Mailer:
         """Bring a message of ours to its end, or leave it to another try. Raises nothing of what can be wrong with the server."""
         delivery = self._delivery(kept, worker)
         account, host = delivery.way.account, delivery.way.host
+        pause = self._standing_pause(host, account)
+        if pause is not None:
+            reason = f"the server wants to be left alone until {pause.until:%H:%M:%S} UTC: {pause.reason}"
+            wait = pause.until - self._workspace.now()
+            self._leave(kept, attempts=kept.attempts, pause=wait, code=pause.response_code, reason=reason, fix=_WAIT)
+            return self._result(
+                kept, "waiting", warnings=warnings, response_code=pause.response_code, reason=reason, fix=_WAIT
+            )
         try:
             if not account.send_email or not host.send_email:
                 raise ItemRefused(
@@ -195,7 +205,6 @@ class Mailer:
                     fix="switch it on again.",
                 )
             is_out = delivery.bring_out(is_new=is_new)
-            self._workspace.access.note(host, account, None)
         except LeaseHeld as error:
             return self._result(kept, "waiting", warnings=warnings, reason=error.message, fix=error.fix)
         except WorkspaceError:
@@ -206,6 +215,8 @@ class Mailer:
             with suppress(OpsError):
                 self._workspace.access.note(host, account, error)
             return self._failed(kept, delivery, error, warnings)
+        with suppress(OpsError):  # what becomes of the message does not hang on it
+            self._workspace.access.note(host, account, None)
         if is_out:
             return self._accepted(kept, delivery.requests, warnings)
         return self._unclear(kept, delivery.requests, warnings)
@@ -256,6 +267,11 @@ class Mailer:
         pause = PAUSES[min(attempts, len(PAUSES)) - 1]
         if isinstance(error, ServerBusy):
             pause = max(pause, timedelta(seconds=error.back_off_seconds))
+            if error.back_off_seconds:
+                way = delivery.way
+                with self._database.begin() as connection:
+                    key = keys_of(way.host, way.account)[scope_of(error, way.host)]
+                    Pauses(connection).begin(key, way.account, error, self._workspace.now())
         if delivery.in_doubt:
             reason, fix = (
                 f"whether it went out could not be seen: {reason}",
@@ -337,6 +353,14 @@ class Mailer:
             reason=before.reason,
             fix=before.fix,
         )
+
+    def _standing_pause(self, host: Host, account: Account) -> Pause | None:
+        """The wish of the server not to be asked yet, whoever of the account's host it was told to; asking earlier prolongs it."""
+        now = self._workspace.now()
+        with self._database.read() as connection:
+            found = Pauses(connection).all(keys_of(host, account).values())
+        standing_now = [each for each in found.values() if not is_over(each, now)]
+        return max(standing_now, key=lambda each: each.until, default=None)
 
     def _delivery(self, kept: Kept, worker: str) -> Delivery:
         way = self._way(kept)

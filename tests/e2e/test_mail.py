@@ -342,7 +342,7 @@ def test_answers_that_are_lost(
 
 @pytest.mark.req("E7", "T2")
 def test_throttled_for_long(office: CommandLine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server asks for ten minutes: the message waits for so long, without a record, and then goes out once; after four such rounds the status is set."""
+    """The server asks for ten minutes: the message waits for so long, without a record, as does the next one without a request, and then each goes out once."""
     host(office, sandbox)
     rule = sandbox.faults.add(
         {
@@ -357,11 +357,15 @@ def test_throttled_for_long(office: CommandLine, sandbox: Sandbox, monkeypatch: 
     [row] = office("send", "--list", "--json").json
     assert (row["state"], row["next_try"], row["response_code"]) == ("open", "2026-11-23T09:10:00Z", "ErrorServerBusy")
     assert office("send", "--resume", "--json").json == []
+    asked = sandbox.requests.total()
+    another = office(*SEND, exit_code=1).json
+    assert (another["outcome"], another["response_code"]) == ("waiting", "ErrorServerBusy")
+    assert "left alone until 09:10:00 UTC" in another["reason"]
+    assert sandbox.requests.total() == asked  # asking earlier would prolong it
     sandbox.faults.remove(rule.id)
     monkeypatch.setenv("SYNCOPS_NOW", "2026-11-23T09:10:00Z")
-    [sent] = office("send", "--resume", "--json").json
-    assert sent["outcome"] == "accepted"
-    assert len(received(sandbox, BOB)) == 1
+    assert [each["outcome"] for each in office("send", "--resume", "--json").json] == ["accepted"] * 2
+    assert len(received(sandbox, BOB)) == 2
     assert status(office) == ("Syncing", "")
 
 

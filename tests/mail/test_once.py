@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from ops_lib.access.signin import Access
 from ops_lib.database import tables as t
-from ops_lib.errors import AccessRefused, ItemRefused, ServerFailed, SignInRefused
+from ops_lib.errors import AccessRefused, ItemRefused, ServerFailed, SignInRefused, WorkspaceError
 from ops_lib.mail.compose import Letter
 from ops_lib.mail.send import Mailer, Result
 from ops_lib.sync.leases import this_machine
@@ -320,3 +321,16 @@ def test_sent_at_the_very_moment_it_is_withdrawn(office: Workspace) -> None:
     life.at["before remove"] = server.catch_up
     assert mailer.settle(result.message_id, "not sent").outcome == "accepted"
     assert judge(office, server, "withdrawn") == "accepted"
+
+
+@pytest.mark.req("E2")
+def test_what_is_noted_beside_it_does_not_undo_a_message(office: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message is out, and noting how the sign-in stands fails: it is accepted all the same."""
+
+    def fail(*arguments: object) -> None:
+        raise WorkspaceError("the database is away")
+
+    monkeypatch.setattr(Access, "note", fail)
+    server = MemoryServer()
+    assert mortal(office, server, Life()).send(LETTER).outcome == "accepted"
+    assert judge(office, server, "noted") == "accepted"
