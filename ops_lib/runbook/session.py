@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ops_lib.errors import InputError, NotThere, OpsError
-from ops_lib.runbook.tables import widen_tables
+from ops_lib.runbook.tables import make_sortable, widen_tables
+from ops_lib.runbook.widgets import is_by_hand
 from ops_lib.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def start(stem: str, workspace: str = DEMO) -> Any:
     """
     show_errors_briefly()
     widen_tables()
+    if is_by_hand():
+        make_sortable()
     steps = steps_of(stem)
     return steps(stem, steps.open(workspace))
 

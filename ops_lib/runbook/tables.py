@@ -34,3 +34,15 @@ def widen_tables() -> None:
     import pandas as pd
 
     pd.set_option("display.max_colwidth", 400, "display.max_columns", 30, "display.max_rows", 200, "display.width", 200)
+
+
+def make_sortable() -> None:
+    """Let a person sort and search every table; nothing is fetched for it. Without a person tables stay plain, the same each time."""
+    import itables
+
+    itables.options.maxBytes = "1MB"
+    itables.options.classes = "display compact"  # long sentences are broken, not cut off
+    itables.options.style = "table-layout:auto;width:100%;margin:0"
+    itables.options.columnDefs = [{"className": "dt-left", "targets": "_all"}]
+    itables.options.lengthMenu = [25, 100, 500]
+    itables.init_notebook_mode(all_interactive=True, connected=False)

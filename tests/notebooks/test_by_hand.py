@@ -49,6 +49,8 @@ def test_a_host_is_connected_by_who_reads_only_the_notebook(
     """Every cell as it comes; what is wrong is said beside its field; three buttons write; at the end the users are in step, and the password is nowhere."""
     page.set_default_timeout(60_000)
     page.set_viewport_size({"width": 1300, "height": 1000})
+    elsewhere: list[str] = []
+    page.on("request", lambda request: elsewhere.append(request.url) if _is_elsewhere(request.url) else None)
     notebook = server.open(page, "onboard_host")
     notebook.run_from()
     assert "is not saved yet" in notebook.output("run.save_host")
@@ -80,8 +82,15 @@ def test_a_host_is_connected_by_who_reads_only_the_notebook(
     assert notebook.output("run.evidence").count("Syncing") == 2
     assert '"outcome": "ok"' in notebook.output("run.finish")
     page.screenshot(path=str(tmp_path / "done.png"))
+    assert page.locator("table.dataTable").count() > 3  # tables that can be sorted and searched
+    assert elsewhere == []
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
     page.wait_for_timeout(1000)
     written = [path for folder in (server.folder.parent, customer.workspace.path) for path in folder.rglob("*")]
     holding = [path for path in written if path.is_file() and password.encode() in path.read_bytes()]
     assert [path.name for path in holding] == [demo.PASSWORD_FILE]  # where the customer's administrator had left it
+
+
+def _is_elsewhere(url: str) -> bool:
+    """Whether a request leaves this machine."""
+    return not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))

@@ -13,7 +13,7 @@ from ops_lib.errors import InputError
 from ops_lib.model import Account, Host
 from ops_lib.runbook.onboarding import Onboarding
 from ops_lib.runbook.session import Opened, Sentence
-from ops_lib.runbook.tables import numbered
+from ops_lib.runbook.tables import without_empty
 from ops_lib.runbook.widgets import action, is_by_hand
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ class Steps(Onboarding):
             (each.line, each.user, each.mailbox, each.host, each.outcome, each.field, each.reason, each.fix)
             for each in sorted(found.rows, key=lambda row: (order[row.outcome], row.line))
         ]
-        table = pd.DataFrame(rows, columns=["line", "user", "mailbox", "host", "outcome", "field", "reason", "to_mend"])
-        return numbered(table if found.count("fault") else table.drop(columns=["field", "to_mend"]))
+        columns = ["line", "user", "mailbox", "host", "outcome", "field", "reason", "to_mend"]
+        return without_empty(pd.DataFrame(rows, columns=columns))
 
     def add(self, *, apply: bool = False) -> object:
         """Add the accounts, all or none: at once where it may write, else behind a button."""
@@ -142,7 +142,10 @@ class Steps(Onboarding):
         from ops_lib.runbook.widgets import show_briefly
 
         upload = w.FileUpload(
-            accept=".csv,.txt,.tsv", multiple=False, description="Choose a table", layout=w.Layout(width="auto")
+            accept=".csv,.txt,.tsv",
+            multiple=False,
+            description="Choose a table",
+            layout=w.Layout(width="auto", align_self="flex-start"),
         )
         result = w.Output()
 
