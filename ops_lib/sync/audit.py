@@ -16,6 +16,7 @@ from ops_lib.sync.body import as_text
 from ops_lib.sync.cycle import policy_of, zone_notes
 from ops_lib.sync.ledger import Ledger
 from ops_lib.sync.mapping import differing, entry_of_activity, entry_of_item, overlaps, shared_fields
+from ops_lib.sync.pair import HIDDEN
 from ops_lib.sync.scope import is_current, is_gone, why_not
 from ops_lib.workspace import Workspace
 
@@ -93,7 +94,9 @@ def audit(workspace: Workspace, host: Host, account: Account, mailbox: Mailbox) 
             crm = entry_of_activity(activity, link.kind)
             text = as_text(found.body, is_html=found.body_is_html)
             outlook = entry_of_item(found, link.agreed, text if link.origin is Origin.EXCHANGE else None)
-            fields = shared_fields(link.agreed)
+            fields = set(shared_fields(link.agreed))
+            if found.is_private and link.origin is Origin.CRM:
+                fields -= HIDDEN  # the CRM's title and the user's may differ
             if not differing(crm, outlook, fields):
                 equal += 1
             elif differing(crm, link.agreed, fields) or differing(outlook, link.agreed, fields):

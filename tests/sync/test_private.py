@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -12,6 +13,8 @@ from sqlalchemy import select
 from ops_lib.database import tables as t
 from ops_lib.database.engine import Database
 from ops_lib.model import Activity, ActivityStatus, Item
+from ops_lib.sync.audit import audit
+from ops_lib.workspace import Settings, Workspace
 from tests.sync.desk import Desk, at
 
 SECRETS = ("Doctor", "Clinic", "results", "Ann", "Bob")
@@ -137,6 +140,25 @@ def test_cancelled_in_the_crm_and_scheduled_again(desk: Desk) -> None:
     assert (made.subject, made.location, made.when) == ("Busy", "", at(1, 9))
     (again,) = desk.activities()
     assert (again.activity_id, again.description) == (activity.activity_id, "Busy")
+
+
+@pytest.mark.req("O7")
+def test_a_private_visit_that_is_edited_on_both_sides(desk: Desk) -> None:
+    """Its time goes to the CRM, whose own new title stays, and the user's stays in Outlook; the audit finds nothing to remark."""
+    tour = desk.add("Tour", at(1, 9))
+    desk.settle()
+    (item_id,) = desk.outlook.items
+    desk.outlook.edit(item_id, is_private=True, subject="Doctor")
+    desk.settle()
+    desk.edit(tour, description="Tour and lunch", location="Lobby")
+    desk.outlook.edit(item_id, when=at(2, 9))
+    desk.settle()
+    kept = desk.get(tour)
+    assert (kept.description, kept.location, kept.when) == ("Tour and lunch", "Lobby", at(2, 9))
+    assert desk.outlook.items[item_id].subject == "Doctor"
+    workspace = Workspace(Path(), Settings(database_url="sqlite:///unused.db"), lambda: desk.now)
+    workspace.database = desk.database
+    assert audit(workspace, desk.host, desk.account, desk.mailbox()).remarks == []
 
 
 @pytest.mark.req("O7", "C5")
