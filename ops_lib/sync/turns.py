@@ -47,11 +47,18 @@ class Turns:
         self._hosts = hosts
         self._noted = frozenset(pauses)
         self._shared: dict[str, _Shared] = {}
+        proved = {
+            keys["credential"]
+            for account, keys in zip(accounts, self._keys, strict=True)
+            if account.account_id in last_success
+        }
         for keys in self._keys:
             for scope in ("credential", "server"):
                 key = keys[scope]
                 before = key in pauses
-                self._shared.setdefault(key, _Shared(is_in_doubt=before, was_found_before=before))
+                is_new = key not in proved  # a sign-in that never worked is tried by one account first
+                doubted = before or (is_new and scope == "credential")
+                self._shared.setdefault(key, _Shared(is_in_doubt=doubted, was_found_before=before))
         self._waiting = in_order(accounts, self._keys, pauses, last_success)
         self._changed = threading.Condition()
 
@@ -103,7 +110,7 @@ class Turns:
                 key, shared = keys[scope], self._shared[keys[scope]]
                 shared.is_asked_now = False
                 if was_answered or (scope == "server" and _is_from_server(error)):
-                    if shared.is_in_doubt or shared.was_found_before:
+                    if shared.was_found_before or shared.closed_by is not None:
                         news.append((key, None))
                     self._shared[key] = _Shared()
                 elif error is not None and scope_of(error, self._hosts[account.host_id]) == scope:

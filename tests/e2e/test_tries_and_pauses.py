@@ -20,7 +20,9 @@ from ops_lib.mailbox.ews.transport import close_connections
 from ops_lib.model import Kind
 from ops_lib.sandbox.server import Sandbox
 from ops_lib.sync.evidence import KEPT_PER_ACCOUNT, record_attempts
+from ops_lib.sync.fleet import Fleet
 from tests.support.sandbox import ALICE, SERVICE
+from tests.support.signing_in import Office
 from tests.support.tries import EVERYONE, Organisation
 
 DAVE = "dave@example.test"
@@ -236,3 +238,26 @@ def test_a_clock_set_back_ends_a_pause(make: Make) -> None:
     assert office.outcomes() == ["failed", "ok", "ok"]
     office.sandbox.faults.clear()
     assert office.outcomes(minutes=-24 * 60) == ["ok"] * 3
+
+
+@pytest.mark.req("T2", "A9")
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_refused_app_secret_asks_the_directory_once_a_run(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """With a wrong client secret a run asks for a token once, whoever shares the app, and never the mail server; with the right one all go on."""
+    office = Office(
+        sandbox, tmp_path / "w", monkeypatch, auth="oauth-app", access="impersonation", redirect_uri=None
+    )  # fmt: skip
+    accounts = [office.add(email) for email in EVERYONE]
+    monkeypatch.setenv("CLIENT_SECRET", "wrong~secret~value")
+    for run in range(1, 4):
+        results = Fleet(office.workspace, sleep=lambda seconds: None).run(accounts, threads=threads).results
+        assert {type(result.error) for result in results} == {SignInRefused}
+        assert {result.error.response_code for result in results if result.error} == {"AADSTS7000215"}
+        assert office.asked_for_tokens() == run
+    assert sandbox.requests.total() == 0
+    monkeypatch.setenv("CLIENT_SECRET", sandbox.app.secret)
+    assert Fleet(office.workspace, sleep=lambda seconds: None).run(accounts, threads=threads).all_well
+    office.workspace.close()
+    close_connections()

@@ -127,7 +127,7 @@ def test_what_stood_before_is_asked_by_one_alone_and_others_go_on() -> None:
     assert turns.take() == 0
     assert turns.take() == 2
     waiting: list[int | None] = []
-    thread = threading.Thread(target=lambda: waiting.append(turns.take()))
+    thread = threading.Thread(target=lambda: waiting.append(turns.take()), daemon=True)
     thread.start()
     assert turns.done(2, None, was_answered=True) == []
     assert waiting == []

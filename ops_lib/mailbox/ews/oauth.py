@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -190,6 +191,8 @@ class TokenSource:
         self._lock = threading.Lock()
         self._client: Any = None
         self._cache: Any = None
+        self._failures = 0
+        self._last_failure: MailboxError | None = None
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -204,10 +207,22 @@ class TokenSource:
         return self._ask(subject, refused)
 
     def _ask(self, subject: str, refused: str) -> dict[str, Any]:
-        with self._lock, self._store.held() if self._store is not None else nullcontext():
-            answer = asked(self._app, subject, lambda: self._answer(refused))
-        if "access_token" not in answer:
-            raise refusal(answer, subject, self._app.secret)
+        failures_before = self._failures
+        with self._lock:
+            if self._last_failure is not None and self._failures != failures_before:
+                # Another thread was refused while this one waited: the directory is not asked the same question again.
+                error = copy(self._last_failure)
+                error.subject = subject
+                raise error
+            try:
+                with self._store.held() if self._store is not None else nullcontext():
+                    answer = asked(self._app, subject, lambda: self._answer(refused))
+                if "access_token" not in answer:
+                    raise refusal(answer, subject, self._app.secret)
+            except MailboxError as exception:
+                self._failures += 1
+                self._last_failure = copy(exception)
+                raise
         return answer
 
     def _answer(self, refused: str) -> dict[str, Any]:
