@@ -69,7 +69,8 @@ def test_what_is_to_be_removed_is_nobodys() -> None:
     assert matched([item("I2", uid="U9", stamp=STAMP)], [stamped], complete=EVENT) == ({1: "I2"}, [])
     assert matched([item("I2", uid="U9")], [link(state=LinkState.REPLACED, uid="")], complete=EVENT) == ({}, ["I2"])
     assert matched([item(), item("I2", uid="U2")], [replaced]) == ({}, ["I2"])
-    assert matched([item("I2", uid="U9", stamp="another")], [stamped], complete=EVENT) == ({}, ["I2"])
+    two = [item("I2", uid="U9", stamp="another"), item("I3", uid="U8", stamp=STAMP)]
+    assert matched(two, [stamped], complete=EVENT) == ({1: "I3"}, ["I2"])
     task = item("I2", kind=Kind.TASK)
     assert matched([task], [replaced], complete=EVENT) == ({}, ["I2"])
 
@@ -95,6 +96,8 @@ def test_the_single_event_that_is_left_of_a_series(when: Timed | AllDay | None, 
     links = [link(n, str(n), f"old{n}", uid="S", original_start=due) for n, due in ((1, MONDAY), (2, TUESDAY))]
     left = item("left", uid="S", when=when)
     assert matched([left], links, whole_series=frozenset({"S"})) == (({1: "left"}, []) if is_found else ({}, ["left"]))
+    at_night = item("left", uid="S", when=Timed(MONDAY + timedelta(hours=14), MONDAY + timedelta(hours=15)))
+    assert matched([at_night], links, whole_series=frozenset({"S"})) == ({2: "left"}, [])
 
 
 @pytest.mark.req("O5")
@@ -143,6 +146,7 @@ def test_a_series_on_another_weekday(days: float) -> None:
     whole = frozenset({"S"})
     expected = {n: f"new{n}" for n in range(6)}
     assert matched(weekly(days), mondays(), whole_series=whole) == (expected, [])
+    assert matched(weekly(days)[::-1], mondays()[::-1], whole_series=whole) == (expected, [])
     later = {n: f"new{n}" for n in range(1, 6)}
     assert matched(weekly(days, weeks=range(1, 7)), mondays(), whole_series=whole) == (later, ["new6"])
     assert matched(weekly(days, without=3), mondays(), whole_series=whole)[0] == {
@@ -199,7 +203,7 @@ def test_a_single_event_that_became_a_series() -> None:
     assert matched(items, [link()])[0] == {}
     for others in ([item("y", uid="X", original_start=TEN.start)], [item("y", uid="U5")]):
         assert matched([*others, *items[:2]], [link()], masters={"I1": "U1"})[0] == {1: "o1"}
-    unconcerned = link(9, "9", "I9", uid="U9")
+    unconcerned = link(9, "9", "I9", uid="X")
     assert matched(items, [unconcerned, link()], masters={"I1": "U1"})[0] == {1: "o1"}
     single = item("I2")
     assert matched([*items[:2], single], [link()], masters={"I1": "U1"}) == ({1: "I2"}, ["o2", "o1"])
@@ -238,6 +242,7 @@ def test_what_need_not_be_looked_up() -> None:
     assert found([item("I2", uid="U2"), item("I3")], link()) == {"I1": ["I3"]}
     assert found([item("I2", original_start=MONDAY), item("I3")], link()) == {"I1": ["I3"]}
     assert found([item("I2", uid="")], link(uid="")) == {}
+    assert found([item("I2", uid=""), item("I3", stamp=STAMP)], link(uid="", stamp=STAMP)) == {"I1": ["I3"]}
     for state in (LinkState.REPLACED, LinkState.ENDED):
         assert found([item("I2", stamp=STAMP)], link(state=state, stamp=STAMP)) == {}
     own = link(2, "2", "I2", uid="U2")

@@ -424,9 +424,13 @@ def test_a_task_that_is_rescheduled_to_an_hour_and_edited_in_outlook() -> None:
         ("delete", Kind.TASK, None),
     ]
     moved = one(old, new, task, replace(edited, when=later), rules=rules)
-    assert (moved.side, moved.after and moved.after.when) == ("crm", later)
+    assert (moved.side, moved.before and moved.before.when, moved.after and moved.after.when) == ("crm", TEN, later)
     switched = one(activity(), task, edited, rules=rules)
-    assert (switched.side, switched.after and switched.after.when) == ("crm", day)
+    assert (switched.side, switched.before and switched.before.when) == ("crm", TEN)
+    assert switched.after is not None
+    assert switched.after.when == day
+    ours = decide(old, new, task, edited, rules=policy(conflict="crm"))
+    assert [(c.action, c.loser and c.loser.description) for c in ours] == [("create", "Edited"), ("delete", None)]
     all_day = activity("2", when=day, rescheduled_from="1")
     event = decide(activity(is_deleted=True), all_day, OURS, item(subject="Edited"), rules=rules)
     assert [(c.action, c.side, c.kind) for c in event] == [

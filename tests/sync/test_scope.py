@@ -28,6 +28,8 @@ OFF = "it is all-day, and tasks are not enabled for both host and account"
         ({"when": BACKWARDS}, {}, False, BEFORE),
         ({"when": BACKWARDS}, {}, True, BEFORE),
         ({"when": DAY}, {}, False, ""),
+        ({"when": AllDay(DAY.start, DAY.start)}, {}, False, ""),
+        ({"when": AllDay(DAY.end, DAY.start)}, {}, False, ""),
         ({"when": DAY}, {"all_day_tasks": False}, False, OFF),
         ({}, {"all_day_tasks": False}, False, ""),
         ({"when": DAY, "status": ActivityStatus.COMPLETED}, {}, False, "it is all-day and already completed"),
