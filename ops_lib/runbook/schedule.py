@@ -96,7 +96,7 @@ def entries(workspace: Workspace, only: Sequence[str] = ()) -> list[Entry]:
     for stem in only:
         if stem not in known:
             raise NotThere(
-                f"no runbook {stem} has a schedule{nearest(stem, known)}", fix=f"those are: {', '.join(known)}."
+                f"no runbook {stem} has a schedule{nearest(stem, known)}", fix=f"name one that has: {', '.join(known)}."
             )
     return [each for each in found if not only or each.stem in only]
 
