@@ -99,6 +99,57 @@ def test_active_content_is_gone_and_the_text_stays(active: str) -> None:
     assert [line for line in text.split("\n") if line] == ["before", "after a link"]
 
 
+@pytest.mark.req("O8")
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "p",
+        "div",
+        "li",
+        "ul",
+        "ol",
+        "table",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "blockquote",
+        "pre",
+        "section",
+        "article",
+    ],
+)
+def test_what_stands_on_lines_of_its_own(tag: str) -> None:
+    """Paragraphs, list items, headings and the like are lines of their own; words within a line stay on it."""
+    assert as_text(f"<div>before<{tag}>in <b>bold</b> words</{tag}>after</div>", is_html=True).split("\n") == [
+        "before",
+        "in bold words",
+        "after",
+    ]
+
+
+def test_breaks_rows_and_cells() -> None:
+    """A break ends the line, a rule leaves an empty one; a table's rows are lines, its cells words; blanks and line ends of the markup are one blank, but in what is
+    preformatted."""
+    assert as_text("one<br>two<hr>three", is_html=True) == "one\ntwo\n\nthree"
+    cells = "<table><tr><th>a</th><th>b</th></tr><tr><td>c</td><td>d</td></tr></table>"
+    assert as_text(cells, is_html=True).split("\n") == ["a b", "c d"]
+    assert as_text("<p>one\n  two\t three</p><pre>one\ntwo</pre>", is_html=True) == "one two three\none\ntwo"
+    assert as_text("<p>a<!-- no --> b</p><p>c</p><p></p><p></p><p>d</p>tail", is_html=True).endswith("d\ntail")
+
+
+@pytest.mark.req("O8")
+@pytest.mark.parametrize(
+    "tag",
+    ["script", "style", "title", "iframe", "object", "applet", "svg", "math", "template", "noscript", "textarea", "select", "button", "audio", "video"],
+)  # fmt: skip
+def test_what_is_left_out_with_all_that_is_in_it(tag: str) -> None:
+    """Of what acts, or is no text of the body, no word stays; the words before and behind it do."""
+    assert as_text(f"<div>before<{tag}>inside</{tag}>after</div>", is_html=True).split() == ["beforeafter"]
+
+
 def test_a_two_megabyte_body_is_read() -> None:
     """A body of two megabytes, and one that nests thousands deep, cost a moment and end in text."""
     assert len(as_text("<p>" + "word " * 400_000 + "</p>", is_html=True)) > 1_900_000
