@@ -83,7 +83,9 @@ class Reader:
         """A fresh reading of just these, for what changed under the cycle's hands."""
         again = Reading(position=reading.position, masters=reading.masters)
         for kind in Kind:
-            again.fetch(self._mailbox, kind, [link.item_id for link in links if link.kind is kind])
+            ids = [link.item_id for link in links if link.kind is kind]
+            # What was there a moment ago and is not found may have moved with the whole mailbox: the next cycle's reading tells.
+            again.fetch(self._mailbox, kind, ids, believes_gone=False)
         again.activities = self._crm().get({*activity_ids, *(link.activity_id for link in links)})
         return again
 

@@ -546,3 +546,21 @@ def test_what_the_user_wrote_goes_along_in_a_mailbox_that_moved(office: Office, 
     (item,) = [item for item in office.outlook.every() if item.stamp]
     assert item.when == when
     assert "mine" in (item.body or "")
+
+
+@pytest.mark.req("Y2", "Y5")
+@pytest.mark.parametrize("call", ["read", "update"])
+def test_a_mailbox_that_moves_during_a_cycle_doubles_nothing(office: Office, call: str) -> None:
+    """An event that was there a moment ago and is not found is looked for in the next cycle before anything is concluded."""
+    activity = office.add("Tour", at(1, 9))
+    office.outlook.add("Lunch", at(1, 12))
+    office.cycle()
+    office.cycle()
+    office.edit(activity, notes="second")
+    office.work(Life(at={f"before {call}": office.outlook.renumber}))
+    office.cycle()
+    office.cycle()
+    assert office.outlook.subjects() == shown(office) == ["Lunch", "Tour"]
+    (item,) = [item for item in office.outlook.every() if item.stamp]
+    assert "second" in (item.body or "")
+    office.check()
