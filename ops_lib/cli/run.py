@@ -70,7 +70,7 @@ def run(
     stem = earlier.runbook if earlier else str(runbook)
     library.notebook(stem)
     workspace = _workspace_of(given.get("workspace"))
-    given["workspace"] = str(workspace.path) if workspace else "demo"
+    given["workspace"] = str(workspace.path) if workspace else _replayed(stem, given.get("workspace", ""))
     keep, tell = runner.KEPT, None
     if workspace:
         keep, tell = workspace.settings.keep_runs, Alerts.of(workspace.settings, workspace.path.name).tell
@@ -251,15 +251,23 @@ def _given(pairs: list[str]) -> dict[str, str]:
 
 
 def _workspace_of(given: str | None) -> Workspace | None:
-    """The workspace that was given as a parameter, or chosen; None for the demo. It is closed already, and can be read. **Raises** `WorkspaceError`."""
+    """The workspace that was given as a parameter, or chosen; None for the demo and for recorded traffic. It is closed already, and can be read. **Raises** `WorkspaceError`."""
+    from ops_lib.runbook import library
     from ops_lib.workspace import Workspace
 
     folder = chosen_workspace() if not given else None
-    if given == "demo" or (not given and folder is None):
+    if given == "demo" or (given and library.is_cassette(given)) or (not given and folder is None):
         return None
     opened = Workspace.open(given or folder)
     opened.close()
     return opened
+
+
+def _replayed(stem: str, given: str) -> str:
+    """What a notebook's ``workspace`` is without a workspace: a cassette by its whole path, else the demo. **Raises** `NotThere`."""
+    from ops_lib.runbook import library
+
+    return f"cassette:{library.cassette(stem, given)}" if library.is_cassette(given) else "demo"
 
 
 def _runs_folder(given: str | None) -> Path:

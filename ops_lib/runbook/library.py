@@ -20,6 +20,8 @@ from ops_lib.errors import InputError, NotThere
 
 Value = str | int | float | bool
 
+_CASSETTE = "cassette:"
+
 _KINDS: dict[str, type[Any]] = {"str": str, "int": int, "float": float, "bool": bool}
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -72,6 +74,27 @@ def notebook(stem: str) -> Path:
             f"there is no runbook {stem}{nearest(stem, known)} (known: {', '.join(known)})", fix="name one of these."
         )
     return folder("notebooks") / f"{stem}.ipynb"
+
+
+def is_cassette(workspace: str) -> bool:
+    """Whether a notebook's ``workspace`` means recorded traffic."""
+    return workspace.startswith(_CASSETTE)
+
+
+def cassette(stem: str, workspace: str) -> Path:
+    """The file that ``cassette:FILE`` means: a path, or the name of one of the runbook's own in `cassettes/`. **Raises** `NotThere`."""
+    text = workspace.removeprefix(_CASSETTE).strip()
+    path = Path(text).expanduser().absolute()
+    if text and path.is_file():
+        return path
+    own = Path(__file__).resolve().parents[2] / "cassettes" / stem
+    names = sorted(each.stem for each in own.glob("*.yaml"))
+    if text.removesuffix(".yaml") in names:
+        return own / f"{text.removesuffix('.yaml')}.yaml"
+    raise NotThere(
+        f"there is no cassette {text}{nearest(Path(text).stem, names)}",
+        fix="name a file that syncops capture wrote" + (f", or one of cassettes/{stem}/." if names else "."),
+    )
 
 
 def parameters(path: Path) -> dict[str, Parameter]:
