@@ -11,8 +11,10 @@ import typer
 
 from ops_lib.cli import fail
 from ops_lib.cli.progress import account_progress
+from ops_lib.cli.sync import failure_words
 
 if TYPE_CHECKING:
+    from ops_lib.model import Account
     from ops_lib.runbook.demo import Demo
     from ops_lib.sync.fleet import RunResult
 
@@ -25,7 +27,7 @@ def demo(
         ),
     ] = Path("demo"),
 ) -> None:
-    """A made-up customer on an Exchange organisation of its own: onboard, sync both ways, check both sides, report.
+    """A made-up customer on an Exchange organisation of its own: onboard, verify, sync both ways, break, diagnose, report.
 
     Everything is real but the people: HTTP, SOAP, an SQL database, Outlook edits by another client. Nothing leaves this machine.
     Exit code 0: both sides agree at the end; 1: they do not, or the report could not be made.
@@ -56,10 +58,13 @@ def _story(running: Demo, folder: Path) -> bool:
         f"2 hosts, {len(accounts)} accounts; one service account impersonates every user (Basic over HTTPS, its password in a file)"
     )
 
-    _step("2. A dry run", "what the first cycle would do; nothing is written on either side")
+    _step("2. The permissions", "what the service account may do in each mailbox; nothing is written, nobody is mailed")
+    permitted = _permissions(running)
+
+    _step("3. A dry run", "what the first cycle would do; nothing is written on either side")
     _dry_run(running)
 
-    _step("3. The first cycle", "every account: read both sides, decide, write, record")
+    _step("4. The first cycle", "every account: read both sides, decide, write, record")
     before = running.sandbox.requests.total()
     with account_progress("   keeping accounts in step", len(accounts)) as advance:
         first = story.run_cycle(running, progress=lambda result: advance(result.account))
@@ -68,27 +73,27 @@ def _story(running: Demo, folder: Path) -> bool:
 
     account = story.protagonist(running)
     _step(
-        "4. People edit their calendars",
+        "5. People edit their calendars",
         f"{account.mailbox}, in the CRM and, with a client of the user's own, in Outlook",
     )
     edits = story.edits(running, account)
     for edit in edits:
         _tell(f"in {edit.where}: {edit.words}: {edit.title}")
 
-    _step("5. The second cycle", "each edit reaches the other side")
+    _step("6. The second cycle", "each edit reaches the other side")
     second = story.run_cycle(running)
     _tell_counts(second)
     seen = [story.seen(running, edit) for edit in edits]
     for edit, is_seen in zip(edits, seen, strict=True):
         _tell(f"{'both sides agree' if is_seen else 'NOT ON BOTH SIDES'}: {edit.title}")
 
-    _step("6. The third cycle", "nothing is left to do")
+    _step("7. The third cycle", "nothing is left to do")
     before = story.writes(running)
     third = story.run_cycle(running)
     written = story.writes(running) - before
     _tell(f"{written} writes to Exchange, {sum(result.requests for result in third.results)} requests to read")
 
-    _step("7. Check both sides", "what `syncops check` does: every pair is read again and compared")
+    _step("8. Check both sides", "what `syncops check` does: every pair is read again and compared")
     audits = story.check(running)
     pairs, equal = sum(each.links for each in audits), sum(each.equal for each in audits)
     remarks = [remark for each in audits for remark in each.remarks]
@@ -96,10 +101,41 @@ def _story(running: Demo, folder: Path) -> bool:
     for remark in remarks:
         _tell(f"  {remark.account}: {remark.verdict}: {remark.reason}")
 
-    _step("8. The report", "the notebook report_sync, run without a person")
+    _step("9. Something breaks", f"the administrator narrows the impersonation role and forgets {account.mailbox}")
+    mended = _break_and_diagnose(running, account)
+
+    _step("10. The report", "the notebook report_sync, run without a person")
     outcome = _report(running, folder, account.user_email)
-    runs_well = all(run.all_well for run in (first, second, third))
+    runs_well = permitted and mended and all(run.all_well for run in (first, second, third))
     return runs_well and all(seen) and written == 0 and pairs == equal > 0 and not remarks and outcome == "ok"
+
+
+def _permissions(running: Demo) -> bool:
+    from ops_lib.diagnosis import permissions
+    from ops_lib.runbook import trouble
+
+    found = trouble.check_permissions(running)
+    for checked in found:
+        _tell(permissions.summary(checked))
+    return all(checked.is_well for checked in found)
+
+
+def _break_and_diagnose(running: Demo, account: Account) -> bool:
+    """The failure as a support engineer meets it: the run, the diagnosis, the mend, the run after it. Whether it went so."""
+    from ops_lib.runbook import story, trouble
+
+    trouble.lock_out(running, account)
+    _tell_counts(story.run_cycle(running))
+    status, finding = trouble.diagnose(running, account)
+    _tell(f"syncops diagnose {account.mailbox}: {status}")
+    if finding is not None:
+        _tell(f"   {finding.check}: {finding.observed}")
+        _tell(f"   {finding.owner}: {finding.next_step}")
+    trouble.let_in_again(running)
+    after = story.run_cycle(running)
+    _tell("the administrator mends the role; the next cycle:")
+    _tell_counts(after)
+    return finding is not None and finding.verdict == "fail" and after.all_well
 
 
 def _dry_run(running: Demo) -> None:
@@ -163,7 +199,7 @@ def _tell_counts(run: RunResult) -> None:
     _tell(f"{len(run.results)} accounts: " + (", ".join(said) or "nothing to do"))
     for result in run.results:
         if result.error is not None:
-            _tell(f"{result.account.mailbox}: {result.error}")
+            _tell(failure_words(result.account, result.error))
 
 
 def _tell_where(running: Demo, folder: Path) -> None:

@@ -11,6 +11,7 @@ from ops_lib.cli import JsonOption, open_workspace, print_json, print_table, say
 from ops_lib.cli.progress import account_progress
 
 if TYPE_CHECKING:
+    from ops_lib.errors import OpsError
     from ops_lib.model import Account, Change
     from ops_lib.sync.cycle import CycleResult
     from ops_lib.workspace import Workspace
@@ -66,11 +67,17 @@ def sync(
             _show(run.results)
         for result in run.results:
             if result.error is not None:
-                say(f"{result.account.mailbox}: {result.error}")
+                say(failure_words(result.account, result.error))
             for note in result.notes:
                 say(f"{result.account.mailbox}: {note}")
         if not run.all_well:
             raise typer.Exit(1)
+
+
+def failure_words(account: Account, error: OpsError) -> str:
+    """Whose failure it is, and what: an error that names the mailbox itself is not made to say it twice."""
+    words = str(error)
+    return words if error.subject == account.mailbox else f"{account.mailbox}: {words}"
 
 
 def status(account: AccountOption = None, host: HostOption = None, as_json: JsonOption = False) -> None:
