@@ -105,6 +105,9 @@ class _Protocol(BaseProtocol):  # type: ignore[misc]
             self.ca_bundle, is_endless=is_endless, pool_block=True, pool_connections=1, pool_maxsize=1, max_retries=0
         )
         session.mount(self.service_endpoint, adapter)
+        # What the environment says of proxies and authorities is asked once: asking it for each request takes as long as the request itself.
+        settings = session.merge_environment_settings(self.service_endpoint, {}, None, None, None)
+        session.proxies, session.verify, session.trust_env = settings["proxies"], settings["verify"], False
         return session
 
 
