@@ -183,3 +183,43 @@ def test_a_visit_of_the_crm_s_that_its_user_keeps_private(desk: Desk, how: str) 
     desk.settle()
     assert desk.outlook.items == {}
     assert not any(word in told_to_the_crm(desk) for word in SECRETS)
+
+
+@pytest.mark.req("O7")
+@pytest.mark.parametrize("shows_occurrences", [True, False])
+@pytest.mark.parametrize("first", ["private", "a series"])
+def test_a_visit_of_the_crm_s_that_its_user_keeps_private_and_repeats(
+    desk: Desk, first: str, shows_occurrences: bool
+) -> None:
+    """Its first date stays the CRM's visit and the others are busy time, whichever came first; each follows its date alone, and open, all is told."""
+    desk.outlook.expands = desk.outlook.checks_change_keys = desk.outlook.refuses_sync_states = shows_occurrences
+    tour = desk.add("Tour", at(1, 9))
+    desk.settle()
+    (item_id,) = desk.outlook.items
+    steps: list[Callable[[], object]] = [
+        lambda: desk.outlook.edit(item_id, is_private=True, subject="Doctor", location="Clinic"),
+        lambda: desk.outlook.set_pattern(item_id, [at(1 + 7 * n, 9).start for n in range(3)], timedelta(hours=1)),
+    ]
+    for step in steps if first == "private" else reversed(steps):
+        step()
+        desk.settle()
+    visits = [(1, "Tour"), (8, "Busy"), (15, "Busy")]
+    assert [(a.when, a.description) for a in desk.activities()] == [(at(day, 9), title) for day, title in visits]
+    for day, occurrence in zip((1, 8, 15), list(desk.outlook.every()), strict=True):
+        desk.outlook.edit(occurrence.item_id, subject="Doctor, again", when=at(day + 1, 11))
+    desk.settle()
+    assert [(a.when, a.description) for a in desk.activities()] == [(at(day + 1, 11), title) for day, title in visits]
+    for activity in desk.activities():
+        desk.edit(activity.activity_id, description="Visit")
+    desk.settle()
+    assert [item.subject for item in desk.outlook.every()] == ["Doctor, again"] * 3
+    first_visit, *others = desk.activities()
+    assert (first_visit.activity_id, first_visit.description) == (tour, "Visit")
+    assert [activity.description for activity in others] == ["Busy", "Busy"]
+    assert not any(word in told_to_the_crm(desk) for word in SECRETS)
+    for occurrence in list(desk.outlook.every()):
+        desk.outlook.edit(occurrence.item_id, is_private=False)
+    desk.settle()
+    open_again = ["Visit", "Doctor, again", "Doctor, again"]
+    assert [activity.description for activity in desk.activities()] == open_again
+    assert [item.subject for item in desk.outlook.every()] == open_again
