@@ -15,16 +15,30 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from ops_lib.database import tables as t
-from ops_lib.database.engine import Database, insert_unless_there
+from ops_lib.database.engine import Database
 from ops_lib.errors import OpsError
 
 KEPT_TIMES = 4
 """How often a lease is held on to in the time that it lasts."""
+
+
+# Built once: to build a statement takes longer than to carry it out.
+_LEASE = select(t.leases).where(t.leases.c.account_id == bindparam("account")).with_for_update()
+_HELD = (t.leases.c.account_id == bindparam("account"), t.leases.c.owner == bindparam("holder"))
+_KEEP = update(t.leases).where(*_HELD).values(until=bindparam("new_until"))
+_RELEASE = delete(t.leases).where(*_HELD)
+_INSERT: dict[str, Any] = {
+    name: dialect.insert(t.leases).on_conflict_do_nothing().returning(t.leases.c.token)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
 
 
 class Leases:
@@ -36,15 +50,13 @@ class Leases:
     def take(self, account_id: str, owner: str, seconds: float) -> bool:
         """Take the account for so long, by the real clock; false where another worker holds it and is not known to be dead."""
         now = datetime.now(UTC)
-        row = self._connection.execute(
-            select(t.leases).where(t.leases.c.account_id == int(account_id)).with_for_update()
-        ).one_or_none()
+        row = self._connection.execute(_LEASE, {"account": int(account_id)}).one_or_none()
         until = now + timedelta(seconds=seconds)
         if row is None:
             row_of_ours = {"account_id": int(account_id), "owner": owner, "token": 1, "until": until}
-            insert = insert_unless_there(self._connection, t.leases).values(row_of_ours)
             # What came back, not how many rows: PostgreSQL's driver does not count those of an insert.
-            return self._connection.execute(insert.returning(t.leases.c.token)).scalar() is not None
+            insert = _INSERT[self._connection.dialect.name]
+            return self._connection.execute(insert, row_of_ours).scalar() is not None
         if row.owner != owner and row.until > now and not is_dead(row.owner):
             return False
         changed = self._connection.execute(
@@ -57,17 +69,12 @@ class Leases:
     def keep(self, account_id: str, owner: str, seconds: float) -> bool:
         """Hold on to it; false where it was taken over meanwhile."""
         until = datetime.now(UTC) + timedelta(seconds=seconds)
-        changed = self._connection.execute(
-            update(t.leases)
-            .where(t.leases.c.account_id == int(account_id), t.leases.c.owner == owner)
-            .values(until=until)
-        )
-        return changed.rowcount == 1
+        values = {"account": int(account_id), "holder": owner, "new_until": until}
+        return self._connection.execute(_KEEP, values).rowcount == 1
 
-    def release(self, account_id: str, owner: str) -> None:
-        self._connection.execute(
-            delete(t.leases).where(t.leases.c.account_id == int(account_id), t.leases.c.owner == owner)
-        )
+    def release(self, account_id: str, owner: str) -> bool:
+        """Give it back; false where it was taken over meanwhile."""
+        return self._connection.execute(_RELEASE, {"account": int(account_id), "holder": owner}).rowcount == 1
 
 
 @contextmanager
@@ -157,7 +164,7 @@ if hasattr(os, "register_at_fork"):
 
 def this_worker() -> str:
     """Who holds a lease: machine, process and when that process began, so that a dead holder can be told from a new one with its number."""
-    return f"{this_machine()}/{os.getpid()}/{_began(os.getpid())}/{uuid.uuid4().hex[:8]}"
+    return f"{_this_process(os.getpid())}/{uuid.uuid4().hex[:8]}"
 
 
 def this_machine() -> str:
@@ -177,6 +184,12 @@ def is_dead(owner: str) -> bool:
     """Whether the holder is a process of this machine that no longer runs. A holder elsewhere is alive until its lease ends."""
     machine, pid, began, _ = owner.rsplit("/", 3)
     return machine == this_machine() and _began(int(pid)) != began
+
+
+@cache
+def _this_process(pid: int) -> str:
+    """This process by its machine, number and beginning. Asked once for each number: a forked child is another process."""
+    return f"{this_machine()}/{pid}/{_began(pid)}"
 
 
 def _began(pid: int) -> str:

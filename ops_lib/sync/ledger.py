@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Text, cast, delete, func, insert, select, text, update
+from sqlalchemy import Row, Text, bindparam, cast, delete, func, insert, select, text, update
 
 from ops_lib.database import tables as t
 from ops_lib.database.engine import insert_unless_there
@@ -42,19 +42,13 @@ class Ledger(Records):
     # ── whose stamps are ours ────────────────────────────────────────────────────────────────────────────────────────
     def crm_id(self) -> str:
         """Twelve hexadecimal digits that tell this CRM's stamps from another's; made once per database."""
-        rows = (
-            self._connection.execute(select(t.properties.c.value).where(t.properties.c.name == "crm_id"))
-            .scalars()
-            .all()
-        )
-        if rows:
-            return str(rows[0])
+        value = self._connection.execute(_PROPERTY, {"property": "crm_id"}).scalar()
+        if value is not None:
+            return str(value)
         self._connection.execute(
             insert_unless_there(self._connection, t.properties).values(name="crm_id", value=uuid.uuid4().hex[:12])
         )
-        return str(
-            self._connection.execute(select(t.properties.c.value).where(t.properties.c.name == "crm_id")).scalar_one()
-        )
+        return str(self._connection.execute(_PROPERTY, {"property": "crm_id"}).scalar_one())
 
     # ── links of a cycle that is not recorded ────────────────────────────────────────────────────────────────────────
     def begin_links(self, account_id: str, last_link_id: int) -> None:
@@ -64,8 +58,7 @@ class Ledger(Records):
 
     def unrecorded_links(self, account_id: str) -> int | None:
         """After which link those begin that were made by cycles that broke off; None: all are recorded."""
-        c = t.properties.c
-        value = self._connection.execute(select(c.value).where(c.name == f"unrecorded_links.{account_id}")).scalar()
+        value = self._connection.execute(_PROPERTY, {"property": f"unrecorded_links.{account_id}"}).scalar()
         return None if value is None else int(value)
 
     def end_links(self, account_id: str) -> None:
@@ -76,11 +69,8 @@ class Ledger(Records):
         self, account_id: str, states: Collection[LinkState] = (LinkState.ACTIVE, LinkState.RESTING, LinkState.REPLACED)
     ) -> list[Link]:
         """The account's links that are not history, oldest first."""
-        c = t.links.c
         rows = self._connection.execute(
-            select(*_LINK_COLUMNS)
-            .where(c.account_id == int(account_id), c.state.in_([state.value for state in states]))
-            .order_by(c.id)
+            _LINKS, {"account": int(account_id), "states": [state.value for state in states]}
         )
         return [StoredLink.of(row) for row in rows]
 
@@ -204,10 +194,7 @@ class Ledger(Records):
 
     def open_intents(self, account_id: str) -> list[Intent]:
         """Creates that were begun and whose end nobody recorded."""
-        c = t.intents.c
-        rows = self._connection.execute(
-            select(t.intents).where(c.account_id == int(account_id), c.state == "open").order_by(c.id)
-        )
+        rows = self._connection.execute(_OPEN_INTENTS, {"account": int(account_id)})
         return [_intent(row._mapping) for row in rows]
 
     def intents_with(self, stamps: Collection[str]) -> list[Intent]:
@@ -227,9 +214,7 @@ class Ledger(Records):
 
     # ── how far was read ─────────────────────────────────────────────────────────────────────────────────────────────
     def position(self, account_id: str) -> Position:
-        row = self._connection.execute(
-            select(t.reading_positions).where(t.reading_positions.c.account_id == int(account_id))
-        ).one_or_none()
+        row = self._connection.execute(_POSITION, {"account": int(account_id)}).one_or_none()
         if row is None:
             return Position()
         m = row._mapping
@@ -258,8 +243,7 @@ class Ledger(Records):
     # ── series ───────────────────────────────────────────────────────────────────────────────────────────────────────
     def series(self, account_id: str) -> dict[str, str]:
         """The masters that were seen: item id → UID."""
-        c = t.series.c
-        rows = self._connection.execute(select(c.item_id, c.uid).where(c.account_id == int(account_id)))
+        rows = self._connection.execute(_SERIES, {"account": int(account_id)})
         return {row.item_id: row.uid for row in rows}
 
     def set_series(self, account_id: str, masters: Iterable[Item]) -> None:
@@ -281,6 +265,21 @@ _LINK_COLUMNS = (
     *(column for column in t.links.c if column.name != "agreed"),
     cast(t.links.c.agreed, Text).label("agreed"),
 )
+
+# What every cycle asks, built once: to build a statement takes longer than to carry it out.
+_PROPERTY = select(t.properties.c.value).where(t.properties.c.name == bindparam("property"))
+_LINKS = (
+    select(*_LINK_COLUMNS)
+    .where(t.links.c.account_id == bindparam("account"), t.links.c.state.in_(bindparam("states", expanding=True)))
+    .order_by(t.links.c.id)
+)
+_OPEN_INTENTS = (
+    select(t.intents)
+    .where(t.intents.c.account_id == bindparam("account"), t.intents.c.state == "open")
+    .order_by(t.intents.c.id)
+)
+_POSITION = select(t.reading_positions).where(t.reading_positions.c.account_id == bindparam("account"))
+_SERIES = select(t.series.c.item_id, t.series.c.uid).where(t.series.c.account_id == bindparam("account"))
 
 
 class StoredLink(Link):

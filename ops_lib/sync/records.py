@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ops_lib.database import tables as t
 from ops_lib.database.engine import upsert
@@ -73,6 +73,17 @@ class Status:
     evidence: str = ""
 
 
+# What every cycle asks, built once: to build a statement takes longer than to carry it out.
+_RETRIES = (
+    select(t.retries)
+    .where(t.retries.c.account_id == bindparam("account"))
+    .order_by(t.retries.c.next_at, t.retries.c.key)
+)
+_STATUS = select(t.account_statuses).where(
+    t.account_statuses.c.account_id == bindparam("account"), t.account_statuses.c.process == bindparam("process")
+)
+
+
 class Records:
     """The records over one connection."""
 
@@ -82,10 +93,7 @@ class Records:
     # ── retries ──────────────────────────────────────────────────────────────────────────────────────────────────────
     def retries(self, account_id: str) -> list[Retry]:
         """What is to be looked at again, and what was set aside."""
-        c = t.retries.c
-        rows = self._connection.execute(
-            select(t.retries).where(c.account_id == int(account_id)).order_by(c.next_at, c.key)
-        )
+        rows = self._connection.execute(_RETRIES, {"account": int(account_id)})
         return [
             Retry(
                 key=row.key,
@@ -148,10 +156,7 @@ class Records:
 
     # ── statuses ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def status(self, account_id: str, process: Process) -> Status | None:
-        c = t.account_statuses.c
-        row = self._connection.execute(
-            select(t.account_statuses).where(c.account_id == int(account_id), c.process == process)
-        ).one_or_none()
+        row = self._connection.execute(_STATUS, {"account": int(account_id), "process": process}).one_or_none()
         return None if row is None else Status(**{**row._mapping, "account_id": str(row.account_id)})
 
     def last_successes(self, process: Process) -> dict[str, datetime]:
