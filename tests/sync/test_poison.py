@@ -258,7 +258,7 @@ def test_the_evidence_is_shown(desk: Desk) -> None:
         told = explain(workspace, connection, desk.get(activity_id), accounts)
     assert (failure.description, failure.retry.key) == ("poison", f"activity:{activity_id}")
     ((reason, mend),) = told.reasons
-    assert "4 tries, the last at 2026-11-23T12:00:00Z" in reason
+    assert "4 tries, the last at 2026-11-23 12:00 UTC" in reason
     assert "ErrorPropertyValidationFailure" in reason
     assert f"syncops retry activity:{activity_id}" in mend
     with pytest.raises(NotThere, match="item:nothing") as caught:
