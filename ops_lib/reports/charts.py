@@ -20,7 +20,7 @@ DIRECTION_WORDS = {"crm_to_exchange": "CRM → Outlook", "exchange_to_crm": "Out
 _LABELS, _BARS, _WORDS, _ROW = 380, 380, 340, 26
 
 
-def _bars(rows: list[tuple[str, list[tuple[str, int, str]]]], words: str) -> Drawing:
+def _bars(rows: list[tuple[str, list[tuple[str, int, str]]]], words: str, none: str = "no accounts") -> Drawing:
     """Horizontal bars: a label, and the parts of the bar as (colour, number, word); the numbers stand beside it in words."""
     largest = max((sum(number for _, number, _ in parts) for _, parts in rows), default=0) or 1
     canvas = Canvas(_LABELS + _BARS + _WORDS, 12 + _ROW * max(1, len(rows)))
@@ -50,7 +50,7 @@ def _bars(rows: list[tuple[str, list[tuple[str, int, str]]]], words: str) -> Dra
     canvas.texts(labels, size=12)
     canvas.texts(sums, size=12, name="muted")
     if not rows:
-        canvas.texts([{"x": 4, "y": canvas.height / 2, "text": "no accounts"}], size=12, name="muted")
+        canvas.texts([{"x": 4, "y": canvas.height / 2, "text": none}], size=12, name="muted")
     return canvas.draw(words)
 
 
@@ -91,6 +91,23 @@ def draw_statuses(accounts: pd.DataFrame) -> Drawing:
                 parts.append((shade, int(number), word))
         rows.append((str(community), parts))
     return _bars(rows, _said("How the calendars stand, by community", rows))
+
+
+def draw_causes(incidents: pd.DataFrame) -> Drawing:
+    """What failed most, by cause, the most frequent first. ``incidents`` as `frames.incidents` gives them."""
+    rows = []
+    for cause, group in sorted(incidents.groupby("cause"), key=lambda each: (-each[1]["cycles"].sum(), str(each[0]))):
+        still = group[group["is_open"]]["cycles"].sum()
+        rows.append(
+            (
+                str(cause),
+                [
+                    ("wrong", int(still), "failed, and it lasts"),
+                    ("updated", int(group["cycles"].sum() - still), "failed, and it is over"),
+                ],
+            )
+        )
+    return _bars(rows, _said("Failed cycles by cause", rows), "no failures")
 
 
 def _said(title: str, rows: list[tuple[str, list[tuple[str, int, str]]]]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ops_lib.reports.frames.export import harmless_cell, write_private, write_tables
 from ops_lib.reports.frames.findings import findings
+from ops_lib.reports.frames.incidents import NOT_IN_STEP, hosts, incidents
 from ops_lib.reports.frames.pairs import counts, links, links_per_mailbox
 from ops_lib.reports.frames.running import attempts, latest_items, reasons, run_accounts, run_items, runs
 from ops_lib.reports.frames.shapes import (
@@ -16,6 +17,8 @@ from ops_lib.reports.frames.shapes import (
     COUNTS,
     DIRECTIONS,
     FINDINGS,
+    HOSTS,
+    INCIDENTS,
     LINKS,
     RUN_ACCOUNTS,
     RUN_ITEMS,
@@ -27,7 +30,7 @@ from ops_lib.reports.frames.shapes import (
 from ops_lib.reports.frames.standing import LATE_AFTER, NEEDS_SOMEBODY, VERDICTS, accounts, tries
 
 __all__ = [
-    "ACCOUNTS", "ATTEMPTS", "COUNTS", "DIRECTIONS", "FINDINGS", "LATE_AFTER", "LINKS", "NEEDS_SOMEBODY", "RUNS", "RUN_ACCOUNTS", "RUN_ITEMS",
-    "VERDICTS", "WRITTEN", "accounts", "attempts", "counts", "empty", "findings", "frame", "harmless_cell", "latest_items", "links",
-    "links_per_mailbox", "reasons", "run_accounts", "run_items", "runs", "tries", "write_private", "write_tables",
+    "ACCOUNTS", "ATTEMPTS", "COUNTS", "DIRECTIONS", "FINDINGS", "HOSTS", "INCIDENTS", "LATE_AFTER", "LINKS", "NEEDS_SOMEBODY", "NOT_IN_STEP", "RUNS", "RUN_ACCOUNTS",
+    "RUN_ITEMS", "VERDICTS", "WRITTEN", "accounts", "attempts", "counts", "empty", "findings", "frame", "harmless_cell", "hosts", "incidents",
+    "latest_items", "links", "links_per_mailbox", "reasons", "run_accounts", "run_items", "runs", "tries", "write_private", "write_tables",
 ]  # fmt: skip

@@ -119,6 +119,28 @@ FINDINGS = {
     "evidence": "str",
     "source": "str",
 }
+HOSTS = {
+    "host": "str",
+    "version": "str",
+    "protocol": "str",
+    "auth": "str",
+    "access": "str",
+    "is_retired": "bool",
+}
+INCIDENTS = {
+    "mailbox": "str",
+    "host": "str",
+    "community": "str",
+    "version": "str",
+    "cause": "str",
+    "began": _INSTANT,
+    "ended": _INSTANT,
+    "is_open": "bool",
+    "hours": "float64",
+    "cycles": "int64",
+    "response_code": "str",
+    "message": "str",
+}
 COUNTS = {
     "host": "str",
     "community": "str",
