@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from ops_lib.model import Intent, Item, Kind, Link, LinkState
-from ops_lib.sync.mapping import instants
+from ops_lib.sync.mapping import differing, entry_of_item, instants, shared_fields
 
 HALF_A_DAY = timedelta(hours=12)
 FURTHEST = timedelta(days=14)
@@ -63,7 +63,8 @@ class Matches:
 def match_items(exchange: ExchangeNews, links: Sequence[Link]) -> Matches:
     """Find each item's link: by item id, else by UID and original start, else by stamp.
 
-    The latter two only if the link's own item is no longer there: else the item is a copy that the user made, an entry of its own (Y6).
+    The latter two only if the link's own item is no longer there: else the item is a copy that the user made, an entry of its own (Y6). Of several that
+    could be it, the likest is (`_likest`).
     """
     if not exchange.items:
         return Matches()
@@ -84,14 +85,19 @@ def match_items(exchange: ExchangeNews, links: Sequence[Link]) -> Matches:
             matches.of_link[link.link_id] = item
         else:
             rest.append(item)
+    claimed: dict[int, list[Item]] = {}
     for item in rest:
         link = by_uid.get((item.uid, item.original_start))
         if link is None and item.original_start is None:
             link = by_stamp.get(item.stamp)
         if link is not None and link.link_id not in matches.of_link and is_missing(link, item, exchange):
-            matches.of_link[link.link_id] = item
+            claimed.setdefault(link.link_id, []).append(item)
         else:
             matches.strangers.append(item)
+    for link in active:
+        if items := claimed.get(link.link_id):
+            own = matches.of_link[link.link_id] = _likest(link, items)
+            matches.strangers += [item for item in items if item is not own]
     _match_replaced(matches, replaced, exchange)
     _match_retimed(matches, active, exchange)
     _match_new_series(matches, active, exchange)
@@ -165,11 +171,28 @@ def _due(item: Item) -> datetime | None:
 def _match_replaced(matches: Matches, replaced: Sequence[Link], exchange: ExchangeNews) -> None:
     """Items that are still to be removed, where the mailbox has moved: by their UID, or their stamp where no UID was ever read."""
     for link in replaced:
-        for index, item in enumerate(matches.strangers):
-            is_it = item.uid == link.uid if link.uid else bool(link.stamp) and item.stamp == link.stamp
-            if is_it and item.kind is link.kind and is_missing(link, item, exchange):
-                matches.of_link[link.link_id] = matches.strangers.pop(index)
-                break
+        claiming = [
+            item
+            for item in matches.strangers
+            if (item.uid == link.uid if link.uid else bool(link.stamp) and item.stamp == link.stamp)
+            if item.kind is link.kind and is_missing(link, item, exchange)
+        ]
+        if claiming:
+            own = matches.of_link[link.link_id] = _likest(link, claiming)
+            matches.strangers = [item for item in matches.strangers if item is not own]
+
+
+def _likest(link: Link, items: Sequence[Item]) -> Item:
+    """Which of several items is the link's own, the others being the user's copies of it: the one with its UID; where that was never read, one that
+    still stands and is most like what was agreed."""
+
+    def unlike(item: Item) -> tuple[bool, bool, int]:
+        if item.when is None:
+            return (item.uid != link.uid, True, 0)
+        differences = differing(entry_of_item(item, link.agreed), link.agreed, shared_fields(link.agreed))
+        return (item.uid != link.uid, item.is_cancelled, len(differences))
+
+    return min(items, key=unlike) if len(items) > 1 else items[0]
 
 
 def _match_new_series(matches: Matches, active: Sequence[Link], exchange: ExchangeNews) -> None:

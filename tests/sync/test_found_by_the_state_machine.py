@@ -564,3 +564,24 @@ def test_a_mailbox_that_moves_during_a_cycle_doubles_nothing(office: Office, cal
     (item,) = [item for item in office.outlook.every() if item.stamp]
     assert "second" in (item.body or "")
     office.check()
+
+
+@pytest.mark.req("Y5", "Y6")
+@pytest.mark.parametrize("reschedule", ["replace", "update"])
+def test_a_cancelled_copy_is_not_taken_for_the_event_in_a_mailbox_that_moved(office: Office, reschedule: str) -> None:
+    """Of an event whose UID was not yet read, two carry the stamp: the one that stands is ours, and is what is rescheduled."""
+    office.reschedule = reschedule
+    office.tell_settings()
+    activity = office.add("Tour", at(1, 9))
+    office.outlook.add("Lunch", at(1, 12))
+    office.cycle()
+    (item,) = [item for item in office.outlook.every() if item.stamp]
+    copy = office.outlook.copy(item.item_id, timedelta(hours=1))
+    office.outlook.edit(copy, subject="Another", is_cancelled=True)
+    office.move(activity, at(20, 9))
+    office.outlook.renumber()
+    office.cycle()
+    office.cycle()
+    assert shown(office) == ["Lunch", "Tour"]
+    assert office.outlook.subjects() == ["Another", "Lunch", "Tour"]
+    assert [i.when for i in office.outlook.every() if i.subject == "Tour"] == [at(20, 9)]

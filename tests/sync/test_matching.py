@@ -53,6 +53,24 @@ def test_the_own_item_comes_first() -> None:
     assert matched([item("I2"), item("I3")], [link()], complete=EVENT) == ({1: "I2"}, ["I3"])
 
 
+@pytest.mark.req("Y5", "Y6")
+@pytest.mark.parametrize("state", [LinkState.ACTIVE, LinkState.REPLACED])
+@pytest.mark.parametrize(
+    ("known_uid", "unlike"),
+    [("U1", {}), ("", {"is_cancelled": True}), ("", {"subject": "Dinner"}), ("", {"when": NOON}), ("", {"when": None})],
+)
+def test_in_a_mailbox_that_moved_a_copy_is_told_from_its_original(
+    state: LinkState, known_uid: str, unlike: dict[str, Any]
+) -> None:
+    """Of two items with a link's stamp its own is the one with its UID; where that was never read, the one that stands as it was agreed."""
+    own, copy = item("I2", stamp=STAMP), item("I3", uid="U3", stamp=STAMP, **unlike)
+    if not known_uid:
+        own = replace(own, uid="U2")
+    for items in ([own, copy], [copy, own]):
+        old = link(state=state, uid=known_uid, stamp=STAMP)
+        assert matched(items, [old], complete=EVENT) == ({1: "I2"}, ["I3"])
+
+
 @pytest.mark.parametrize("state", [LinkState.ACTIVE, LinkState.RESTING])
 def test_resting_links_are_matched_too(state: LinkState) -> None:
     """A link that rests knows its item like any other."""
