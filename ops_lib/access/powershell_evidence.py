@@ -52,6 +52,13 @@ class _Reader(FolderReader, SendingReader, ActingReader):
     def read(self, output: Output) -> None:
         if output.error and not any(mark in output.error for mark in (*NO_OBJECT, *NO_ENTRY)):
             self._note(output, f"{output.cmdlet} failed, so it proves nothing: {_short(output.error)}")
+        another = self._asked_for_another(output)
+        if another:
+            self._note(
+                output,
+                f"{output.cmdlet} was asked for {another} and shows nothing of the service account; ask for that one, or say with --service-name that it is the same",
+            )
+            return
         {
             "Get-MailboxFolderPermission": self._folder,
             "Get-RecipientPermission": self._recipient,

@@ -92,6 +92,10 @@ class Names:
             return False
         return None
 
+    def begins_with_service(self, name: str) -> bool:
+        """Whether a name of the service account stands at its beginning."""
+        return _plain(name).startswith(tuple(self._service - {""}))
+
 
 def _plain(name: str) -> str:
     """A name to compare it by: without case, with one kind of apostrophe, and accents as one sign."""

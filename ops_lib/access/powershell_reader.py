@@ -105,5 +105,19 @@ class Reader:
             self.names.is_service(output.parameters.get(key)) is True for key in ("user", "trustee", "roleassignee")
         )
 
+    def _asked_for_another(self, output: Output) -> str | None:
+        """Whom the command was asked for, where that is not the service account: then it shows nothing of what this one may do.
+
+        A name that nobody knows counts as another's where nothing came back: there is no record that could tell. Of copied text the next
+        line's first word may hang on a name.
+        """
+        asked = [value for key in ("user", "trustee", "roleassignee") if (value := output.parameters.get(key))]
+        known = {self.names.is_service(value) for value in asked}
+        if not asked or True in known or (None in known and output.records):
+            return None
+        if any(self.names.begins_with_service(value) for value in asked):
+            return None
+        return asked[0]
+
     def _no_object(self, output: Output, user: str) -> None:
         self._see(user, Right.MAILBOX, Holds.NO, "no such object", self._evidence(output))

@@ -392,6 +392,36 @@ def assignment(**changed: str) -> str:
     return json.dumps([row | changed])
 
 
+ASKED_FOR_BOB = {
+    "send as, nothing": f"PS> Get-RecipientPermission -Identity {ANNA} -Trustee {BOB}\nPS> Get-RecipientPermission -Identity {CAROL} -Trustee {SERVICE}\n"
+    f"\nIdentity Trustee AccessControlType AccessRights\n-------- ------- ----------------- ------------\n{CAROL} {SERVICE} Allow {{SendAs}}\n",
+    "send as, bob's": f"PS> Get-RecipientPermission -Identity {ANNA} -Trustee {BOB}\n\nIdentity         Trustee         AccessControlType AccessRights\n"
+    f"--------         -------         ----------------- ------------\n{ANNA} {BOB} Allow             {{SendAs}}\n",
+    "folder, bob's": rf"PS> Get-MailboxFolderPermission -Identity {ANNA}:\Calendar -User {BOB}"
+    "\n\nFolderName User       AccessRights\n---------- ----       ------------\nCalendar   Bob Carter Editor\n",
+    "folder, no entry": rf"PS> Get-MailboxFolderPermission -Identity {ANNA}:\Calendar -User Someone"
+    "\nThere is no existing permission entry found for user: Someone.\n"
+    "    + FullyQualifiedErrorId : [Server=X] UserNotFoundInPermissionEntryException,Get-MailboxFolderPermission\n",
+}
+
+
+@pytest.mark.req("P3")
+@pytest.mark.parametrize("text", ASKED_FOR_BOB.values(), ids=ASKED_FOR_BOB.keys())
+def test_what_was_asked_for_somebody_else_is_no_proof(text: str) -> None:
+    """An output that was asked for another user says nothing of the service account: no right counts as missing, and a note says whom to ask for."""
+    evidence = seen(text)
+    assert {cell for cell in Right if holds(evidence, ANNA, cell) == "missing"} == set()
+    assert any("shows nothing of the service account" in note for note in evidence.notes)
+
+
+@pytest.mark.req("P3")
+def test_a_role_asked_for_somebody_else_is_no_proof() -> None:
+    """The role assignments of another user do not say that the service account has none."""
+    text = f"PS> Get-ManagementRoleAssignment -RoleAssignee {BOB}\n\nName : ApplicationImpersonation-Bob\nRole : ApplicationImpersonation\nRoleAssigneeName : {BOB}\n"
+    evidence = seen(text, access="impersonation")
+    assert holds(evidence, ANNA, Right.IMPERSONATION, "impersonation") == "unknown"
+
+
 @pytest.mark.req("P3", "P7")
 def test_a_role_over_the_organisation_reaches_everybody() -> None:
     """The role without a scope lets the service account act for all, with all that their owners may do, and is kept as a grant to warn of."""
