@@ -111,3 +111,27 @@ def test_nothing_turns_verification_off(verify: bool, monkeypatch: pytest.Monkey
         pytest.raises(requests.exceptions.SSLError, match="CERTIFICATE_VERIFY"),
     ):
         session().post(url, timeout=(10, 10), verify=verify)
+
+
+@pytest.mark.parametrize("address", ["o\u2019neil@example.test", "j\u00fcrgen@example.test", "\u5c71@example.test"])
+def test_a_header_holds_any_letters(address: str) -> None:
+    """An address of any alphabet goes out in a header as UTF-8, and the request that was asked for stays as it was."""
+    heard: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            heard.append(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    with session() as client:
+        prepared = client.prepare_request(requests.Request("GET", url, headers={"X-AnchorMailbox": address}))
+        assert client.send(prepared, timeout=10).status_code == 200
+    thread.join(10)
+    listener.close()
+    assert f"X-AnchorMailbox: {address}\r\n".encode() in heard[0]
+    assert prepared.headers["X-AnchorMailbox"] == address

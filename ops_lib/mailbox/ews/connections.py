@@ -62,10 +62,24 @@ class Adapter(HTTPAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         def proceed() -> requests.Response:
-            return super(Adapter, self).send(request, stream, timeout, self.ca_bundle or verify or True, cert, proxies)
+            sent = _in_bytes(request)
+            return super(Adapter, self).send(sent, stream, timeout, self.ca_bundle or verify or True, cert, proxies)
 
         tape = traffic.current()
         return proceed() if tape is None else tape.send(request, proceed)
+
+
+def _in_bytes(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """The request with what is not ASCII in its headers as UTF-8: an address in X-AnchorMailbox may have any letters, and what
+    Latin-1 has not could not be sent at all."""
+    said = {name: value for name, value in request.headers.items() if isinstance(value, str) and not value.isascii()}
+    if not said:
+        return request
+    sent = request.copy()
+    headers: Any = sent.headers
+    for name, value in said.items():
+        headers[name] = value.encode()
+    return sent
 
 
 class _Until(io.RawIOBase):
