@@ -1,8 +1,9 @@
 """One message's way out: its draft, its submission, and what became of it where no answer says so.
 
 Every step is written down before it is taken. A server takes a submitted draft away, so a draft that is still there was not sent, one that is gone was,
-and one that could be removed never will be: a late request for it finds nothing. Once an answer to a submission was lost, this one draft
-is all that is ever submitted for the message; another one is made only for a message of which nothing was submitted.
+and one that could be removed never will be: a late request for it finds nothing. Once a draft was submitted, it is all that is ever submitted for
+the message, also where the server answers that it did nothing (busy, refused): something between may answer so for a server that did it. Another
+draft is made only for a message of which nothing was submitted.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ops_lib.model import Account, Host
 SUBMISSIONS = 3
 """So often a draft is submitted in one go."""
 
-Fate = Draft | Literal["out", "gone", "unclear"]
+Fate = Draft | Literal["out", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Way:
 class Delivery:
     """One go at one message that is claimed by ``worker``.
 
-    ``submitted``: the draft that was submitted, or may have been. ``in_doubt``: and no answer said whether it was taken. ``operation``: what was
-    asked last.
+    ``submitted``: the draft that was submitted, or may have been. ``in_doubt``: and no answer said whether it was taken. ``was_put_off``: the server
+    said in an earlier go that it was not. ``operation``: what was asked last.
     """
 
     def __init__(self, database: Database, kept: Kept, way: Way, worker: str, open_post: Callable[[], Post]) -> None:
@@ -47,11 +48,17 @@ class Delivery:
         self._opened: Post | None = None
         self.submitted = kept.draft
         self.in_doubt = kept.state == "sending"
+        self.was_put_off = kept.draft is not None and not self.in_doubt
         self.operation = ""
 
     @property
     def requests(self) -> int:
         return self._opened.requests if self._opened is not None else 0
+
+    @property
+    def must_look(self) -> bool:
+        """Whether the message cannot be settled before it was seen what became of its draft."""
+        return self.in_doubt or self.was_put_off
 
     @property
     def _post(self) -> Post:
@@ -66,13 +73,13 @@ class Delivery:
         **Raises** `MailboxError`: it is not out, or (`in_doubt`) may be. `LeaseHeld`: another process is at it.
         """
         draft: Draft | None = None
-        if self.in_doubt:
+        if self.must_look:
             fate = self._fate()
             if not isinstance(fate, Draft):
                 return fate == "out"
             draft = fate
-        elif not is_new:
-            self.remove_drafts()
+        elif not is_new and self.remove_drafts():
+            return True
         for number in range(1, SUBMISSIONS + 1):
             draft = draft or self._draft()
             self._begin(draft)
@@ -81,13 +88,13 @@ class Delivery:
             except (ItemConflict, ItemGone, AnswerLost) as error:
                 self.in_doubt = self.in_doubt or isinstance(error, AnswerLost)
                 fate = self._fate()
-                if fate in ("out", "unclear"):
+                if not isinstance(fate, Draft):
                     return fate == "out"
-                draft = fate if isinstance(fate, Draft) else None
+                draft = fate
                 if number == SUBMISSIONS:
                     raise
             else:
-                self.in_doubt = False
+                self.in_doubt = self.was_put_off = False
                 self._after(draft)
                 return True
         raise AssertionError("the last submission returns or raises")
@@ -99,14 +106,18 @@ class Delivery:
             return "unclear" if fate == "unclear" else "out"
         self.operation = "DeleteItem"
         was_there = self._post.remove([fate])[0]
-        self.in_doubt = False
+        self.in_doubt = self.was_put_off = False
         return "unsent" if was_there else "out"
 
-    def remove_drafts(self) -> None:
-        """Remove the message's drafts that nobody submitted; the one that was, or may have been, is the server's."""
+    def remove_drafts(self) -> bool:
+        """Remove the message's drafts that nobody submitted; the one that was, or may have been, is the server's. True: it is out after all."""
         self.operation = "FindItem"
+        found = self._post.find(self._kept.key)
+        if found.is_out:
+            return True
         submitted = self.submitted.item_id if self.submitted is not None and self.in_doubt else ""
-        self._post.remove([each for each in self._post.find(self._kept.key).drafts if each.item_id != submitted])
+        self._post.remove([each for each in found.drafts if each.item_id != submitted])
+        return False
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────
     def _begin(self, draft: Draft) -> None:
@@ -123,7 +134,7 @@ class Delivery:
         self.submitted, self.operation = draft, "SendItem"
 
     def _fate(self) -> Fate:
-        """What became of the draft that was submitted last: it lies there still, it is out, or it went before anybody submitted it.
+        """What became of the draft that was submitted last: it lies there still, it is out, or only a person can tell.
 
         Raises:
             ItemRefused: somebody threw it away before it was sent.
@@ -134,20 +145,19 @@ class Delivery:
             return "out"
         wanted = self.submitted.item_id if self.submitted is not None else ""
         same = next((each for each in found.drafts if each.item_id == wanted), None)
-        if not self.in_doubt:
-            return same or "gone"
         if same is not None:
-            return same if self.way.takes_drafts else "unclear"
+            return same if self.way.takes_drafts or not self.in_doubt else "unclear"
         if found.drafts:  # another with this key: made late, or the same under another id since the mailbox was moved
             return "unclear"
         if found.thrown_away:
-            self.in_doubt = False
+            self.in_doubt = self.was_put_off = False
             raise ItemRefused(
                 "its draft was thrown away in Outlook before it could be sent",
                 subject=self.way.account.mailbox,
                 fix="send it again.",
             )
-        return "out"  # a draft only goes when it is submitted
+        # A draft only goes when it is submitted; where the server said that it was not, its word stands against that.
+        return "out" if self.in_doubt else "unclear"
 
     def _draft(self) -> Draft:
         with self._database.read() as connection:

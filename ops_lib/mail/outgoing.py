@@ -1,7 +1,7 @@
 """The messages that are under way, and what became of those that were: rows that outlive the process that sends them.
 
 A message is written down whole, with a fresh key, before anything of it reaches a server. Its state says what may have happened:
-`open` nothing was submitted · `sending` its draft was, or may have been · `accepted`, `refused`, `recorded` settled.
+`open` nothing was submitted, or (with a draft) the server said it did not take it · `sending` its draft was, or may have been · `accepted`, `refused`, `recorded` settled.
 One process at a time is at a message: it claims it, and a claim ends with its process, or by the real clock.
 """
 
@@ -203,8 +203,12 @@ class Outgoing:
         """Before the draft is submitted: from now on it may be out."""
         self._set(message_id, state="sending", item_id=draft.item_id, change_key=draft.change_key)
 
+    def put_off(self, message_id: str) -> None:
+        """The server said that it did not take the draft, if one was submitted; it stays known, to be looked for before anything is sent again."""
+        self._set(message_id, state="open")
+
     def not_sent(self, message_id: str) -> None:
-        """It was seen that nothing of it went out."""
+        """It was seen, or a person said, that nothing of it went out: it begins anew."""
         self._set(message_id, state="open", item_id="", change_key="")
 
     def wait(

@@ -159,11 +159,11 @@ class Mailer:
             return self._accepted(claimed, 0)
         delivery = self._delivery(claimed, worker)
         try:
-            fate = delivery.withdraw() if delivery.in_doubt else "unsent"
-            if fate == "unsent":
-                delivery.remove_drafts()
+            fate = delivery.withdraw() if delivery.must_look else "unsent"
+            if fate == "unsent" and delivery.remove_drafts():
+                fate = "out"
         except OpsError:
-            if delivery.in_doubt:
+            if delivery.must_look:
                 self._leave(
                     claimed,
                     attempts=kept.attempts,
@@ -219,7 +219,7 @@ class Mailer:
             self._workspace.access.note(host, account, None)
         if is_out:
             return self._accepted(kept, delivery.requests, warnings)
-        return self._unclear(kept, delivery.requests, warnings)
+        return self._unclear(kept, delivery, warnings)
 
     # ── how it ends ──────────────────────────────────────────────────────────────────────────────────────────────
     def _accepted(self, kept: Kept, requests: int, warnings: tuple[str, ...] = ()) -> Result:
@@ -233,16 +233,20 @@ class Mailer:
                 records.set_status(standing.after_sending(before, kept.account_id, now))
         return self._result(kept, "accepted", activities=activities, warnings=warnings, requests=requests)
 
-    def _unclear(self, kept: Kept, requests: int, warnings: tuple[str, ...]) -> Result:
-        """The draft was submitted, no answer came, and this server leaves drafts where they are: only a person can tell."""
-        reason = "the server's answer was lost, and this server does not show whether the message went out"
+    def _unclear(self, kept: Kept, delivery: Delivery, warnings: tuple[str, ...]) -> Result:
+        """No answer said that the draft was taken, and the mailbox does not show whether it was: only a person can tell."""
+        reason = (
+            "the server's answer was lost, and this server does not show whether the message went out"
+            if delivery.in_doubt
+            else "the server said that it did not send it, and yet its draft is gone and no copy of it is to be seen"
+        )
         number = kept.message_id
         fix = (
             "look for it in Sent Items or ask the recipient, then syncops send --was-sent "
             f"{number}, --again {number} or --give-up {number}."
         )
         self._leave(kept, attempts=MAX_ATTEMPTS, pause=PAUSES[-1], code="", reason=reason, fix=fix)
-        return self._result(kept, "unclear", warnings=warnings, reason=reason, fix=fix, requests=requests)
+        return self._result(kept, "unclear", warnings=warnings, reason=reason, fix=fix, requests=delivery.requests)
 
     def _failed(self, kept: Kept, delivery: Delivery, error: OpsError, warnings: tuple[str, ...]) -> Result:
         """Refused for good, where that is certain; else left to another try."""
@@ -251,17 +255,20 @@ class Mailer:
         self._note_standing(delivery.way.account, error, delivery.operation)
         if is_over:
             fate = "unsent"
-            if delivery.in_doubt:
+            if delivery.must_look:
                 with suppress(OpsError):
                     fate = delivery.withdraw()
+            if fate == "unclear":
+                return self._unclear(kept, delivery, warnings)
+            is_asked = not isinstance(error, SignInRefused) and (
+                delivery.submitted or not isinstance(error, Unreachable)
+            )
+            if fate == "unsent" and not delivery.must_look and is_asked:
+                with suppress(OpsError):  # who refuses may not be who carried it out
+                    fate = "out" if delivery.remove_drafts() else "unsent"
             if fate == "out":
                 return self._accepted(kept, delivery.requests, warnings)
-            if fate == "unclear":
-                return self._unclear(kept, delivery.requests, warnings)
-            if not delivery.in_doubt:
-                if not isinstance(error, SignInRefused | Unreachable):
-                    with suppress(OpsError):
-                        delivery.remove_drafts()
+            if not delivery.must_look:
                 return self._refused(kept, error.response_code, error.message, error.fix, delivery.requests, warnings)
         reason, fix = error.message, error.fix
         pause = PAUSES[min(attempts, len(PAUSES)) - 1]
@@ -279,7 +286,7 @@ class Mailer:
             )
         else:
             with self._database.begin() as connection:
-                Outgoing(connection).not_sent(kept.message_id)
+                Outgoing(connection).put_off(kept.message_id)
         self._leave(kept, attempts=attempts, pause=pause, code=error.response_code, reason=reason, fix=fix)
         return self._result(
             kept,

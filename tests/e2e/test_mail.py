@@ -340,6 +340,44 @@ def test_answers_that_are_lost(
     assert not sandbox.organisation.mailbox(ALICE).folder("drafts").items
 
 
+@pytest.mark.req("E2", "E7")
+@pytest.mark.parametrize("status", [429, 503])
+def test_done_by_a_server_that_says_it_is_away(
+    office: CommandLine, sandbox: Sandbox, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every try to submit is answered with a pause, and the first was carried out: the message waits, is found when the server is back, and goes out once."""
+    host(office, sandbox)
+    sandbox.faults.add(
+        {"operation": "SendItem", "mailbox": "*", "every": 1, "fault": {"status": status, "applied": True}}
+    )
+    assert office(*SEND, exit_code=1).json["outcome"] == "waiting"
+    assert record(office) == []
+    sandbox.faults.clear()
+    monkeypatch.setenv("SYNCOPS_NOW", "2026-11-23T10:00:00Z")
+    assert [each["outcome"] for each in office("send", "--resume", "--json").json] == ["accepted"]
+    assert len(received(sandbox, BOB)) == 1
+    assert [state for _, state, _ in record(office)] == ["Completed"]
+
+
+@pytest.mark.req("E2", "E3")
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 403, "body": "x", "applied": True},
+        {"status": 404, "body": "x", "applied": True},
+        {"response_code": "ErrorAccessDenied", "applied": True},
+    ],
+    ids=str,
+)
+def test_done_by_a_server_that_refuses_it(office: CommandLine, sandbox: Sandbox, fault: dict[str, Any]) -> None:
+    """The submission is refused on its way back, and the copy is in Sent Items: it is on record as sent, not as Failed to Send."""
+    host(office, sandbox)
+    sandbox.faults.add({"operation": "SendItem", "mailbox": "*", "nth": 1, "fault": fault})
+    assert office(*SEND).json["outcome"] == "accepted"
+    assert len(received(sandbox, BOB)) == 1
+    assert [state for _, state, _ in record(office)] == ["Completed"]
+
+
 @pytest.mark.req("E7", "T2")
 def test_throttled_for_long(office: CommandLine, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server asks for ten minutes: the message waits for so long, without a record, as does the next one without a request, and then each goes out once."""

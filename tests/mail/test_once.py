@@ -20,6 +20,7 @@ from ops_lib.database import tables as t
 from ops_lib.errors import AccessRefused, ItemRefused, ServerFailed, SignInRefused, WorkspaceError
 from ops_lib.mail.compose import Letter
 from ops_lib.mail.send import Mailer, Result
+from ops_lib.mailbox.outgoing import Draft
 from ops_lib.sync.leases import this_machine
 from ops_lib.workspace import Workspace
 from tests.mail.conftest import activities, add_host
@@ -31,7 +32,7 @@ LETTER = Letter(user=ALICE, to=("Ruth Example",), subject="Your visit", text="De
 STEPS = 16
 """More than a message that is sent without trouble takes."""
 
-FAULTS: list[Fault] = ["lost before", "lost after", "late", "busy"]
+FAULTS: list[Fault] = ["lost before", "lost after", "late", "busy", "busy after"]
 
 
 @pytest.fixture
@@ -186,6 +187,52 @@ def test_a_server_that_fails_for_hours_ends_in_a_refusal(office: Workspace) -> N
     [(description, status, _, note)] = activities(office)
     assert (description, status) == ("Your visit Failed to Send", "Cancelled")
     assert note == "Not sent: the server asks for a pause (ErrorServerBusy)\n\nDear Ruth"
+
+
+@pytest.mark.req("E2", "E7")
+def test_carried_out_by_a_server_that_says_it_was_busy(office: Workspace) -> None:
+    """The answer says that nothing was done, and it was: the copy decides; where somebody filed it, a person does, and nothing is sent again."""
+    for is_filed, verdict in ((False, "sent"), (True, "sent"), (True, "again"), (True, "not sent")):
+        fresh(office)
+        server = MemoryServer(faults={1: "busy after"})
+        mailer = mortal(office, server, Life())
+        result = mailer.send(LETTER)
+        assert (result.outcome, activities(office)) == ("waiting", [])
+        if is_filed:
+            server.sent.clear()
+        to_the_end(office, server)
+        assert len(server.delivered) == 1
+        if not is_filed:
+            assert judge(office, server, "busy after") == "accepted"
+            continue
+        with office.database.read() as connection:
+            [row] = connection.execute(t.outgoing_messages.select())
+        assert "its draft is gone" in row.reason
+        assert f"--again {result.message_id}" in row.fix
+        settled = mailer.settle(result.message_id, verdict)  # type: ignore[arg-type]
+        assert settled.outcome == ("refused" if verdict == "not sent" else "accepted")
+        assert len(server.delivered) == (2 if verdict == "again" else 1)
+
+
+@pytest.mark.req("E2", "E3")
+def test_carried_out_by_a_server_that_refuses_it(office: Workspace) -> None:
+    """A refusal is believed only after a look: a message whose copy is there was sent, and is on record as that."""
+    for refusal in (AccessRefused("forbidden", response_code="HTTP 403"), ItemRefused("no", response_code="ErrorX")):
+        fresh(office)
+        server, life = MemoryServer(faults={1: refusal}), Life()
+        life.at["before submit"] = lambda server=server: server.submit(Draft("draft-1", "1"))
+        assert mortal(office, server, life).send(LETTER).outcome == "accepted"
+        assert judge(office, server, refusal) == "accepted"
+
+
+@pytest.mark.req("E7")
+def test_a_draft_that_was_put_off_is_the_one_that_goes(office: Workspace) -> None:
+    """The server was busy: the same draft is submitted when it is back, and no other is ever made."""
+    server = MemoryServer(faults={1: "busy"})
+    mortal(office, server, Life()).send(LETTER)
+    to_the_end(office, server)
+    assert judge(office, server, "busy") == "accepted"
+    assert server.made == 1
 
 
 @pytest.mark.req("E7")

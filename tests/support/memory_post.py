@@ -13,7 +13,7 @@ from ops_lib.errors import AnswerLost, ItemGone, ServerBusy
 from ops_lib.mailbox.outgoing import Draft, Message, Whereabouts
 from tests.support.workers import Life
 
-Fault = Literal["refused", "lost before", "lost after", "late", "busy"]
+Fault = Literal["refused", "lost before", "lost after", "late", "busy", "busy after"]
 
 
 @dataclass
@@ -110,4 +110,6 @@ class MemoryPost:
         act()
         if fault == "lost after":
             raise AnswerLost("no answer came")
+        if fault == "busy after":  # something between answers for the server, which did it
+            raise ServerBusy("the server asks for a pause", response_code="ErrorServerBusy")
         self._life.step(f"after {what}")
