@@ -228,9 +228,7 @@ class ServerLook:
 
     def _as_itself(self, host: Host) -> Sight:
         """Does the sign-in hold, whoever's mailbox it is? Any answer of EWS says yes."""
-        account = replace(
-            self._account, mailbox=host.service_user if "@" in host.service_user else self._account.mailbox
-        )
+        account = self._as_service(host)
         answer = self._post(folder_rights.folders(account.mailbox, (Kind.EVENT,)), host, account)
         seen = {"server_version": server_version(answer)}
         try:
@@ -241,13 +239,13 @@ class ServerLook:
             return Sight(seen | {"response_code": error.response_code}, failures.diagnostic(answer.headers))
         return Sight(seen | {"response_code": message.response_code}, failures.diagnostic(answer.headers))
 
+    def _as_service(self, host: Host) -> Account:
+        """The service account's own mailbox; the user's where its login is no address (``DOMAIN\\name``) and so names none."""
+        return replace(self._account, mailbox=host.service_user if "@" in host.service_user else self._account.mailbox)
+
     def _whose(self, host: Host) -> Sight:
         """Whose address it is by the organisation's directory."""
-        account = (
-            self._account
-            if host is self._host
-            else replace(self._account, mailbox=host.service_user or self._account.mailbox)
-        )
+        account = self._account if host is self._host else self._as_service(host)
         answer = self._post(probes.whose_address(self._account.mailbox, with_all_addresses=True), host, account)
         (message, *_) = messages(answer, self._account.mailbox)
         found = [

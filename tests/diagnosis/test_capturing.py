@@ -73,6 +73,17 @@ def test_a_mailbox_that_is_well(on_sandbox: Carry, auth: str) -> None:
     assert got.facts.probe("mailbox").is_seen
 
 
+@pytest.mark.req("T5")
+@pytest.mark.parametrize("auth", ["basic", "ntlm"])
+@pytest.mark.parametrize("login", ["HOLLYGROVE\\svc", "svc"])
+def test_a_service_account_whose_login_is_no_address(on_sandbox: Carry, login: str, auth: str) -> None:
+    """With a login in the domain's form, or a bare name, the replay signs in and sees what was seen; the domain is not in the file."""
+    got = on_sandbox(auth=auth, service_user=login)
+    assert got.after == got.before
+    assert got.facts.probe("mailbox").is_seen
+    assert "hollygrove" not in got.file.read_text().lower()
+
+
 @pytest.mark.req("T5", "R9")
 def test_an_app_with_tokens(on_sandbox: Carry, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """The directory's answers are in the file, the token's claims can be judged in the replay, and neither token nor secret is there."""

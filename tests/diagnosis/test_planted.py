@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,16 @@ def test_what_was_planted_is_found(name: str, play: Play) -> None:
         assert row["sub_cause"].startswith(SUB_CAUSES[planted.status_says or planted.sub_cause].title)
     failed = [each for each in findings if each.verdict == "fail"]
     assert all(FOLLOWS in each.cause for each in failed[1:]), [each.check for each in failed[1:]]
+
+
+@pytest.mark.req("T3")
+def test_the_directory_is_asked_by_a_service_account_whose_login_is_no_address(play: Play) -> None:
+    """A login like EXAMPLE\\svc names no mailbox; the directory is asked all the same whether it knows the user."""
+    planted = replace(BY_NAME["mailbox_elsewhere"], entered={"service_user": "EXAMPLE\\svc"})
+    _, findings = diagnosed(play(planted))
+    first = leading(findings)
+    assert first is not None
+    assert (first.check, first.sub_cause) == ("mailbox", "mailbox_elsewhere")
 
 
 def test_every_status_and_sub_cause_is_planted() -> None:

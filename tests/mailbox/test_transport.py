@@ -295,6 +295,18 @@ def test_who_signs_in(open_at: Open) -> None:
             assert b64decode(stub.asked[0].headers["Authorization"].split()[1]).decode() == f"{user}:p:w"
 
 
+@pytest.mark.req("H4")
+@pytest.mark.parametrize(
+    ("user", "password", "encoding"),
+    [("svc@example.test", "p\u00e4ss", "latin-1"), ("svc@example.test", "p\u00e4ss\u20ac", "utf-8"), ("EXAMPLE\\\u0142ukasz", "p\u00e4ss", "utf-8")],
+)  # fmt: skip
+def test_any_letters_in_a_login_or_password(open_at: Open, user: str, password: str, encoding: str) -> None:
+    """Basic sends what Latin-1 holds in Latin-1, and what it cannot hold (a euro sign, a Polish letter) in UTF-8."""
+    with Stub([GOOD]) as stub:
+        open_at(stub.url, service_user=user, secret=password).changes(Kind.EVENT)
+        assert b64decode(stub.asked[0].headers["Authorization"].split()[1]) == f"{user}:{password}".encode(encoding)
+
+
 class NtlmDoor:
     """A server's side of NTLM in front of a reply: challenge, proof, and only then the answer, as IIS does it over one connection."""
 

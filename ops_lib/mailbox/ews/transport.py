@@ -335,7 +335,7 @@ def _protocol_for(
         key: tuple[Any, ...] = (user, fingerprint(password), *gate.key)
         sign_in: dict[str, Any] = {
             "auth_type": BASIC if host.auth == "basic" else NTLM,
-            "credentials": Credentials(user, password),
+            "credentials": Credentials(*(_for_basic(user, password) if host.auth == "basic" else (user, password))),
         }
         door = Door(gate)
     else:
@@ -363,6 +363,15 @@ def _protocol_for(
             )
             _protocols[key] = _Protocol(configuration, host.ca_bundle, door)
         return _protocols[key]
+
+
+def _for_basic(user: str, password: str) -> tuple[str, str]:
+    """Both as requests can put them into a header, which it writes in Latin-1: where that cannot hold them, what comes out is UTF-8 (RFC 7617)."""
+    try:
+        f"{user}{password}".encode("latin-1")
+    except UnicodeEncodeError:
+        return user.encode().decode("latin-1"), password.encode().decode("latin-1")
+    return user, password
 
 
 def forget_sign_in(tokens: tuple[str, ...]) -> None:

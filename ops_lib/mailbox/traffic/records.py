@@ -18,6 +18,7 @@ _NAMES = listed(
 _OPAQUE = listed("calendar_state tasks_state sync_state item_id change_key uid stamp")
 _SECRETS = listed("access_token refresh_token password secret")
 _PATHS = listed("ca_bundle")
+_LOGINS = listed("service_user")
 _IDS = listed("account_id host_id user_id type_ids community_id inbound_type_id run activity_id")
 _KEPT_NAMES = {"syncops"}
 _VERSION = re.compile(r"(?:syncops )?[\d.]{1,20}|TLSv[\d.]{1,4}|SE|Office 365")
@@ -73,6 +74,10 @@ def _string(value: str, key: str, stand_ins: StandIns) -> str:
         return stand_ins.address(text)
     if IP.fullmatch(text) or (key in ("addresses", "names", "host") and HOST.fullmatch(text)):
         return stand_ins.host(text)
+    if key in _LOGINS:  # one that is no address: a replay signs in with it, so it must stay one
+        return "\\".join(
+            stand_ins.host(each) if HOST.fullmatch(each) else stand_ins.name(each) for each in text.split("\\")
+        )
     named = _KEY.fullmatch(text)
     if named and key in ("key", "keys"):
         return f"{named.group(1)}:{named.group(2) if named.group(2).isdigit() else stand_ins.opaque(named.group(2))}"
