@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -69,6 +69,8 @@ class CycleResult:
     attempts: list[Attempt] = field(default_factory=list)
     opened_at: datetime | None = None
     notes: list[str] = field(default_factory=list)
+    is_recorded: bool = False
+    """Its caller's record was written together with how far was read."""
 
     def counts(self) -> dict[str, Any]:
         """How many entries were created, updated and deleted on either side, how many were skipped and failed."""
@@ -103,15 +105,21 @@ class ReadOnlyCrm:
         self._now = now
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*arguments: Any, **named: Any) -> Any:
+        def call(about: Any, *arguments: Any, **named: Any) -> Any:
+            if not isinstance(about, str) and not about:
+                return {}  # asked about no activity at all
             with self._database.read() as connection:
-                return getattr(SqlCrm(connection, self._now), name)(*arguments, **named)
+                return getattr(SqlCrm(connection, self._now), name)(about, *arguments, **named)
 
         return call
 
 
 class Cycle:
-    """One pass over one account. The caller holds the account's lease; ``still_ours`` raises, in each transaction that writes, when it is lost."""
+    """One pass over one account. The caller holds the account's lease; ``still_ours`` raises, in each transaction that writes, when it is lost.
+
+    ``remembered`` is what the ledger said since the lease was taken (None: it is read now). ``ending`` is called in the transaction that stores how
+    far was read, after all else: what the caller writes of the cycle is written together with that or not at all.
+    """
 
     def __init__(
         self,
@@ -123,6 +131,8 @@ class Cycle:
         now: datetime,
         crm_url: str,
         options: Options,
+        remembered: Remembered | None = None,
+        ending: Callable[[Connection, CycleResult], None] | None = None,
         between_batches: Callable[[], None] = lambda: None,
         still_ours: Callable[[Connection], None] = lambda connection: None,
         sleep: Callable[[float], None] = time.sleep,
@@ -138,7 +148,9 @@ class Cycle:
         self._still_ours = still_ours
         self._sleep = sleep
         self._policy = policy_of(host, account, now)
-        self._remembered = self._remember()
+        self._remembered = remembered or self._remember()
+        self._ending = ending
+        self._has_begun_links = self._remembered.unrecorded_links is not None
         self._reader = Reader(
             account=account,
             mailbox=mailbox,
@@ -161,6 +173,7 @@ class Cycle:
             with self._unit() as unit:
                 last = max((link.link_id for link in self._remembered.links), default=0)
                 unit.ledger.begin_links(self._account.account_id, last)
+            self._has_begun_links = True
         writer = self._writer()
         written = writer.write(changes, _codes(reading))
         retried = set(written.retried)
@@ -179,7 +192,7 @@ class Cycle:
             self._result.outcome = "failed"
             return self._finish()
         self._record(reading, retried, written.again)
-        return self._finish()
+        return self._result
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def _plan(self, reading: Reading) -> list[Change]:
@@ -221,12 +234,14 @@ class Cycle:
             for a in reading.activities.values()
             if a.origin is Origin.EXCHANGE and a.activity_id not in linked
         ]
+        agreement = Agreement(links=links, intents=(), crm_id=self._remembered.crm_id)
+        if not stamps and not unlinked:
+            return agreement
         with self._database.read() as connection:
             ledger = Ledger(connection)
-            return Agreement(
-                links=links,
+            return replace(
+                agreement,
                 intents=ledger.intents_with(stamps),
-                crm_id=self._remembered.crm_id,
                 formerly_linked=ledger.formerly_linked(self._account.account_id, unlinked),
             )
 
@@ -254,9 +269,11 @@ class Cycle:
 
     # ── recording ────────────────────────────────────────────────────────────────────────────────────────────────────
     def _record(self, reading: Reading, retried: set[str], again: Sequence[Change]) -> None:
-        """Store how far was read, now that everything of it is recorded."""
+        """Store how far was read, now that everything of it is recorded; of what is as it was, nothing is written."""
         account_id = self._account.account_id
-        with self._unit() as unit:
+        with self._database.begin() as connection:
+            self._still_ours(connection)
+            unit = Unit(Ledger(connection), SqlCrm(connection, self._now))
             unit.ledger.set_series(account_id, reading.masters.values())
             unit.ledger.forget_series(account_id, reading.forgotten_series - reading.masters.keys())
             unit.ledger.forget_retries(account_id, reading.retried - retried)
@@ -272,9 +289,16 @@ class Cycle:
             reason = "it was not listed when everything was read again"
             for key, kind in self._unlisted(reading):
                 unit.ledger.retry_later(account_id, key, kind, attempts=0, now=self._now, reason=reason)
-            unit.ledger.set_position(account_id, reading.position)
-            unit.ledger.end_links(account_id)
-            self._result.links = unit.ledger.count_links(account_id)
+            if reading.position != self._remembered.position:
+                unit.ledger.set_position(account_id, reading.position)
+            if self._has_begun_links:
+                unit.ledger.end_links(account_id)
+            if self._result.changes or self._remembered.intents:
+                self._result.links = unit.ledger.count_links(account_id)
+            self._finish()
+            if self._ending is not None:
+                self._ending(connection, self._result)
+        self._result.is_recorded = self._ending is not None
 
     def _unlisted(self, reading: Reading) -> list[tuple[str, Kind]]:
         """What is not in a complete listing though the server did not call it deleted: to be asked for by id in the next cycle."""
@@ -302,18 +326,8 @@ class Cycle:
         return self._result
 
     def _remember(self) -> Remembered:
-        account_id = self._account.account_id
         with self._database.begin() as connection:
-            ledger = Ledger(connection)
-            return Remembered(
-                position=ledger.position(account_id),
-                links=ledger.links(account_id),
-                intents=ledger.open_intents(account_id),
-                retries=ledger.retries(account_id),
-                series=ledger.series(account_id),
-                crm_id=ledger.crm_id(),
-                unrecorded_links=ledger.unrecorded_links(account_id),
-            )
+            return Remembered.of(Ledger(connection), self._account.account_id)
 
     def _unit(self) -> AbstractContextManager[Unit]:
         @contextmanager

@@ -22,6 +22,7 @@ from ops_lib.sync.cycle import Cycle, CycleResult, Options
 from ops_lib.sync.evidence import record_attempts
 from ops_lib.sync.leases import Leases, kept, this_worker
 from ops_lib.sync.ledger import Ledger, Status
+from ops_lib.sync.news import Remembered
 from ops_lib.sync.pauses import Pause, Pauses, is_over, keys_of
 from ops_lib.sync.turns import Turns, work_off
 from ops_lib.workspace import Workspace
@@ -128,7 +129,7 @@ class Fleet:
                 pause = turns.pause_seconds(place)
                 if pause:
                     self._sleep(pause)
-                result = self._attempt(account, options, now)
+                result = self._attempt(account, options, now, run_id, began)
         except Exception as error:  # noqa: BLE001  whatever it is, it is this account's and no other's
             result = CycleResult(account=account, outcome="failed", error=_told(error, account))
         finally:
@@ -143,7 +144,11 @@ class Fleet:
                 result.outcome, result.error = "failed", _told(error, account)
         return result
 
-    def _attempt(self, account: Account, options: Options, now: datetime) -> CycleResult:
+    def _attempt(
+        self, account: Account, options: Options, now: datetime, run_id: int | None, began: float
+    ) -> CycleResult:
+        """A cycle under the account's lease. One that ends well and has nothing to write takes two transactions that write, the second with all that
+        is to be recorded of it, and one that reads."""
         host = self._hosts[account.host_id]
         worker = this_worker()
         with self._database.begin() as connection:
@@ -152,8 +157,24 @@ class Fleet:
                     "another worker is at this account", subject=account.mailbox, fix="wait for it to finish."
                 )
                 return CycleResult(account=account, outcome="busy", error=error)
+            remembered = Remembered.of(Ledger(connection), account.account_id)
         mailbox: Mailbox | None = None
         opened = self._workspace.now()
+
+        def told(result: CycleResult) -> CycleResult:
+            """What its mailbox tells, too."""
+            if mailbox is not None:
+                result.requests, result.bytes_received = mailbox.requests, mailbox.bytes_received
+                result.attempts, result.opened_at = list(mailbox.attempts), opened
+            return result
+
+        def end(connection: Connection, result: CycleResult) -> None:
+            result.seconds = time.monotonic() - began
+            if run_id is not None:
+                _write_down(connection, run_id, told(result), now)
+            Leases(connection).release(account.account_id, worker)
+
+        result: CycleResult | None = None
         try:
             mailbox = self._mailboxes(host, account)
             cycle = Cycle(
@@ -164,6 +185,8 @@ class Fleet:
                 now=now,
                 crm_url=self._workspace.settings.crm_url,
                 options=options,
+                remembered=remembered,
+                ending=end,
                 between_batches=lambda: self._keep(account, worker),
                 still_ours=lambda connection: _hold(connection, account, worker),
                 sleep=self._sleep,
@@ -184,12 +207,10 @@ class Fleet:
         except Exception as error:  # noqa: BLE001  as above; its requests are counted
             result = CycleResult(account=account, outcome="failed", error=_told(error, account))
         finally:
-            with suppress(OpsError), self._database.begin() as connection:
-                Leases(connection).release(account.account_id, worker)
-        if mailbox is not None:
-            result.requests, result.bytes_received = mailbox.requests, mailbox.bytes_received
-            result.attempts, result.opened_at = list(mailbox.attempts), opened
-        return result
+            if result is None or not result.is_recorded:
+                with suppress(OpsError), self._database.begin() as connection:
+                    Leases(connection).release(account.account_id, worker)
+        return told(result)
 
     def _keep(self, account: Account, worker: str) -> None:
         """Hold on to the lease between batches; whoever lost it writes nothing more."""
@@ -202,31 +223,38 @@ class Fleet:
     def _record(
         self, run_id: int, result: CycleResult, now: datetime, news: Sequence[tuple[str, OpsError | None]]
     ) -> None:
-        account, error = result.account, result.error
+        if result.is_recorded and not news:
+            return
         with self._database.begin() as connection:
-            ledger = Ledger(connection)
-            status = next_status(ledger.status(account.account_id, "calendar"), result, now)
-            if result.outcome not in {"busy", "waiting"}:  # the status is for the worker to say that has the account
-                ledger.set_status(status)
             pauses = Pauses(connection)
             for key, failure in news:
                 if failure is not None:
-                    pauses.begin(key, account, failure, now)
+                    pauses.begin(key, result.account, failure, now)
             pauses.end([key for key, failure in news if failure is None])
-            ledger.record_account(
-                run_id,
-                account.account_id,
-                started_at=now,
-                outcome=result.outcome,
-                counts=result.counts(),
-                requests=result.requests,
-                seconds=result.seconds,
-                status=status.status,
-                response_code=error.response_code if error is not None else "",
-                message=str(error) if error is not None else "; ".join(result.notes),
-            )
-            ledger.record_items(run_id, account.account_id, result.outcomes, now)
-            record_attempts(connection, run_id, account.account_id, result.attempts, result.opened_at or now)
+            if not result.is_recorded:
+                _write_down(connection, run_id, result, now)
+
+
+def _write_down(connection: Connection, run_id: int, result: CycleResult, now: datetime) -> None:
+    """What the account's cycle means for its status, what it did, and the requests worth keeping."""
+    account, error, ledger = result.account, result.error, Ledger(connection)
+    status = next_status(ledger.status(account.account_id, "calendar"), result, now)
+    if result.outcome not in {"busy", "waiting"}:  # the status is for the worker to say that has the account
+        ledger.set_status(status)
+    ledger.record_account(
+        run_id,
+        account.account_id,
+        started_at=now,
+        outcome=result.outcome,
+        counts=result.counts(),
+        requests=result.requests,
+        seconds=result.seconds,
+        status=status.status,
+        response_code=error.response_code if error is not None else "",
+        message=str(error) if error is not None else "; ".join(result.notes),
+    )
+    ledger.record_items(run_id, account.account_id, result.outcomes, now)
+    record_attempts(connection, run_id, account.account_id, result.attempts, result.opened_at or now)
 
 
 def _hold(connection: Connection, account: Account, worker: str) -> None:

@@ -9,7 +9,7 @@ from ops_lib.errors import ItemGone, MailboxError
 from ops_lib.mailbox import Mailbox
 from ops_lib.model import Activity, Intent, Item, ItemType, Kind, Link
 from ops_lib.sync.body import as_text
-from ops_lib.sync.ledger import Position, Retry
+from ops_lib.sync.ledger import Ledger, Position, Retry
 from ops_lib.sync.matching import ExchangeNews
 
 
@@ -24,6 +24,19 @@ class Remembered:
     series: dict[str, str]
     crm_id: str
     unrecorded_links: int | None = None
+
+    @classmethod
+    def of(cls, ledger: Ledger, account_id: str) -> Remembered:
+        """What it says of an account now."""
+        return cls(
+            position=ledger.position(account_id),
+            links=ledger.links(account_id),
+            intents=ledger.open_intents(account_id),
+            retries=ledger.retries(account_id),
+            series=ledger.series(account_id),
+            crm_id=ledger.crm_id(),
+            unrecorded_links=ledger.unrecorded_links(account_id),
+        )
 
 
 @dataclass(slots=True)
