@@ -39,8 +39,11 @@ class Pair:
             and not self._is_gone_in_exchange()
         ):
             return []  # no news of it: it rests on
-        if link.item_id in self.exchange.unread:
-            return [self._change("skip", "exchange", f"not readable now: {self.exchange.unread[link.item_id]}")]
+        unread = self.exchange.unread.get(link.item_id)
+        if unread is None and self.item is not None:  # where the mailbox moved, it has another id than the link knows
+            unread = self.exchange.unread.get(self.item.item_id)
+        if unread is not None:
+            return [self._change("skip", "exchange", f"not readable now: {unread}")]
         if self.item is not None and self.item.when is None and not self.item.is_cancelled:
             return [self._change("skip", "exchange", "Exchange gives no time for it" + _oddities(self.item))]
         gone = self._is_gone_in_exchange()

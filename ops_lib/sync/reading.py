@@ -120,13 +120,14 @@ class Reader:
 
     def _was_forgotten(self, kind: Kind, changes: FolderChanges) -> bool:
         """Whether the server began from nothing without saying so: it calls something new that the ledger has known for longer than the state,
-        by its id, or (the mailbox being on another server) by its UID while nothing is said of the id it had."""
+        by its id (also of one that could not be read yet), or (the mailbox being on another server) by its UID while nothing is said of the id it had."""
         older = [
             link
             for link in self._remembered.links
             if link.kind is kind and (not link.stamp or link.link_id <= self._remembered.position.last_link_id)
         ]
         known = {link.item_id for link in older}
+        known |= {retry.key.partition(":")[2] for retry in self._remembered.retries if retry.key.startswith("item:")}
         id_of_uid = {link.uid: link.item_id for link in older if link.original_start is None}
         if kind is Kind.EVENT:
             known |= self._remembered.series.keys()

@@ -8,7 +8,7 @@ import pytest
 
 from ops_lib.database.engine import Database
 from ops_lib.errors import ItemRefused, ServerFailed
-from ops_lib.model import Timed, When
+from ops_lib.model import Kind, Timed, When
 from ops_lib.sync.body import as_text, with_block
 from tests.support.memory_mailbox import lost
 from tests.support.workers import Life, outlive_leases
@@ -585,3 +585,50 @@ def test_a_cancelled_copy_is_not_taken_for_the_event_in_a_mailbox_that_moved(off
     assert shown(office) == ["Lunch", "Tour"]
     assert office.outlook.subjects() == ["Another", "Lunch", "Tour"]
     assert [i.when for i in office.outlook.every() if i.subject == "Tour"] == [at(20, 9)]
+
+
+@pytest.mark.req("Y1", "Y2", "Y5")
+def test_a_body_that_could_not_be_read_after_the_mailbox_moved_is_read_later(office: Office) -> None:
+    """The event is found by its UID, its body is refused, and another worker is at the account: what the user wrote still reaches the CRM."""
+    lunch = office.outlook.add("Lunch", at(1, 12), body="text")
+    office.outlook.add("Dinner", at(1, 19), body="text")
+    office.cycle()
+    office.types = ("Tour",)
+    office.tell_settings()
+    office.outlook.add_series("Weekly", [at(2 + 7 * n, 9).start for n in range(2)])
+    office.outlook.edit(lunch, body="mine")
+    office.outlook.renumber()
+    office.outlook.poison["Lunch"] = ItemRefused("the item is corrupt", response_code="ErrorItemCorrupt")
+
+    def meanwhile() -> None:
+        outlive_leases(office.database)
+        office.work()
+
+    office.work(Life(at={"after read": meanwhile}))
+    office.outlook.poison.clear()
+    office.types = ("Tour", "Home Visit")
+    office.tell_settings()
+    office.now += timedelta(minutes=5)
+    office.retry_now()
+    office.cycle()
+    office.cycle()
+    assert {a.description: a.notes for a in office.activities()} == {"Lunch": "mine", "Dinner": "text", "Weekly": ""}
+    office.check()
+
+
+@pytest.mark.req("Y1", "Y5")
+def test_a_forgotten_state_is_noticed_by_an_item_that_could_not_be_read(office: Office) -> None:
+    """All that is left of what was there is one entry that waits to be read: called new again, it says that the server began from nothing."""
+    office.outlook.refuses_sync_states = False
+    series = office.outlook.add_series("Weekly", [at(1 + 7 * n, 9).start for n in range(3)])
+    office.outlook.add("Lunch", at(1, 12))
+    office.outlook.poison["Lunch"] = ItemRefused("the item is corrupt", response_code="ErrorItemCorrupt")
+    office.work()
+    office.outlook.poison.clear()
+    office.outlook.remove(series)
+    office.outlook.forgets_once.add(Kind.EVENT)
+    office.retry_now()
+    office.cycle(allow_deletions=5)
+    office.cycle(allow_deletions=5)
+    assert shown(office) == office.outlook.subjects() == ["Lunch"]
+    office.check()
