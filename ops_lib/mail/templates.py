@@ -1,18 +1,20 @@
 """Templates: what pre-fills subject and body, with fields of the individual, the user and the community.
 
-Jinja2 in its sandbox, with less in it: no calls, no loops over numbers, no other files; what a template may use is listed here. A field that is
-not there, or is empty, is an error that names it and where it stands, never a hole in a letter. In formatted templates every field is escaped.
+Jinja2 in its sandbox, with less in it: no calls, no loops, no other files, and no way to make much of little; what a template may use is listed
+here. A field that is not there, or is empty, is an error that names it and where it stands, never a hole in a letter. In formatted templates every field is escaped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, TemplateRuntimeError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
 
 from ops_lib.errors import InputError
 from ops_lib.model import Community, Individual, Template, User
@@ -26,13 +28,29 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 
 LONGEST_TEMPLATE = 256_000
 LONGEST_RESULT = 4_000_000
+"""Characters; so long may be what a template becomes, and all that its expressions make on the way together."""
 
 _FILTERS = (
-    "capitalize", "d", "default", "e", "escape", "first", "join", "last", "length", "lower", "replace", "title", "trim",
-    "truncate", "upper", "wordwrap",
+    "capitalize", "d", "default", "e", "escape", "first", "last", "length", "lower", "title", "trim", "truncate", "upper",
 )  # fmt: skip
+_JOIN = "~"
 _TESTS = ("defined", "undefined", "eq", "ne", "equalto", "in", "sameas", "string", "lower", "upper", "none")
-_NOT_ALLOWED = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Macro, nodes.CallBlock, nodes.Call)
+_NOT_ALLOWED = {
+    nodes.Include: "include",
+    nodes.Import: "import",
+    nodes.FromImport: "import",
+    nodes.Extends: "extend",
+    nodes.Macro: "define macros",
+    nodes.CallBlock: "call anything",
+    nodes.Call: "call anything",
+    nodes.For: "loop: each field is one text",
+    nodes.AssignBlock: "keep a piece of itself: {% set NAME = … %} keeps a value",
+    nodes.FilterBlock: "filter a piece of itself: {{ … | upper }} filters a value",
+    nodes.EvalContextModifier: "turn escaping off or on",
+    nodes.ScopedEvalContextModifier: "turn escaping off or on",
+    nodes.Slice: "cut by position: truncate and first do that",
+    nodes.Dict: "hold tables",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +95,47 @@ class _Missing(StrictUndefined):
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """Jinja2 with what letters need. Multiplying and formatting can make gigabytes of a few letters, so they are not among it."""
+    """Jinja2 with what letters need. Multiplying and formatting can make gigabytes of a few letters, so they are not among it; what joins is counted."""
 
-    intercepted_binops = frozenset({"*", "**", "%"})
+    intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, *, is_html: bool) -> None:
         super().__init__(undefined=_Missing, autoescape=is_html, keep_trailing_newline=True)
         self.globals.clear()
-        self.filters = {name: self.filters[name] for name in _FILTERS}
+        usual = self.filters
+        self.filters = {name: self._counted(usual[name]) for name in _FILTERS} | {_JOIN: self._joined(usual["join"])}
         self.tests = {name: self.tests[name] for name in _TESTS}
+        self._made = 0
+
+    def _generate(self, source: nodes.Template, *arguments: Any, **options: Any) -> str:
+        """Joining (`~`) goes through a filter, which is counted."""
+        return super()._generate(_Joining().visit(source), *arguments, **options)
+
+    def _count(self, length: int) -> None:
+        self._made += length
+        if self._made > LONGEST_RESULT:
+            raise SecurityError(f"it becomes longer than {LONGEST_RESULT:,} characters on the way")
+
+    def _counted(self, filter_: Callable[..., Any]) -> Callable[..., Any]:
+        """A filter whose results are counted. None of those listed makes more than a few times what it is given."""
+
+        @wraps(filter_)  # with Jinja2's mark of what it wants to be given first
+        def counted(*arguments: Any, **named: Any) -> Any:
+            made = filter_(*arguments, **named)
+            self._count(len(made) if isinstance(made, str) else 0)
+            return made
+
+        return counted
+
+    def _joined(self, join: Callable[..., Any]) -> Callable[..., Any]:
+        """What joins is counted before it is made: a thousand times the same text costs nothing until then."""
+
+        @wraps(join)
+        def joined(context: Any, parts: Sequence[Any]) -> Any:
+            self._count(sum(len(each) for each in parts if isinstance(each, str)))
+            return join(context, parts)
+
+        return joined
 
     def is_safe_callable(self, obj: Any) -> bool:
         return False
@@ -96,8 +146,26 @@ class _Environment(ImmutableSandboxedEnvironment):
     def unsafe_undefined(self, obj: Any, attribute: str) -> Any:
         return self.undefined(f"a template may not use .{attribute} here", exc=SecurityError)
 
+    def wrap_str_format(self, value: Any) -> None:
+        """No way to formatting: it is an attribute like any other of a text."""
+
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        raise SecurityError(f"a template may not use {operator}")
+        if operator != "+":
+            raise SecurityError(f"a template may not use {operator}")
+        if not all(isinstance(each, str | int | float | _Missing) for each in (left, right)):
+            raise SecurityError("a template may not add lists")
+        made = left + right
+        self._count(len(made) if isinstance(made, str) else 0)
+        return made
+
+
+class _Joining(NodeTransformer):
+    """Joining as a filter."""
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802  Jinja2's name
+        self.generic_visit(node)
+        parts = nodes.List(node.nodes, lineno=node.lineno)
+        return nodes.Filter(parts, _JOIN, [], [], None, None, lineno=node.lineno, environment=node.environment)
 
 
 def check(template: Template) -> None:
@@ -163,7 +231,15 @@ def _render(name: str, part: str, source: str, fields: Mapping[str, Any], is_htm
         raise _error(name, part, _line_of(error), str(error.message), fix) from None
     except (SecurityError, TemplateError) as error:
         raise _error(name, part, _line_of(error), _words(error), "correct it.") from None
-    except (TypeError, ValueError, ArithmeticError, LookupError, RecursionError, AttributeError) as error:
+    except (
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        RecursionError,
+        AttributeError,
+        AssertionError,
+    ) as error:
         raise _error(name, part, _line_of(error), f"it cannot be filled in: {_words(error)}", "correct it.") from None
     return "".join(pieces)
 
@@ -174,16 +250,20 @@ def _parsed(environment: _Environment, source: str, name: str, part: str) -> nod
     try:
         tree = environment.parse(source)
         environment.compile(tree)  # an unknown filter shows itself here
+        tree = environment.parse(source)  # compiling has changed the first one
     except TemplateSyntaxError as error:
         raise _error(name, part, error.lineno, _words(error), "correct it.") from None
     except TemplateError as error:
         raise _error(name, part, 0, _words(error), "correct it.") from None
-    except RecursionError:
+    except (RecursionError, SyntaxError, MemoryError):  # what Python says of a template that it cannot translate
         raise _error(name, part, 0, "it is nested too deeply", "correct it.") from None
-    for node in tree.find_all(_NOT_ALLOWED):
-        what = "call anything" if isinstance(node, nodes.Call) else f"use {type(node).__name__.lower()}"
-        raise _error(name, part, node.lineno, f"a template may not {what}", "leave it out.")
-    return environment.parse(source)  # compiling has changed the first one
+    for node in tree.find_all(tuple(_NOT_ALLOWED)):
+        raise _error(name, part, node.lineno, f"a template may not {_NOT_ALLOWED[type(node)]}", "leave it out.")
+    for many in tree.find_all((nodes.List, nodes.Tuple)):
+        if not all(isinstance(each, nodes.Const) for each in many.iter_child_nodes()):
+            reason = "a list in a template holds fixed values only"
+            raise _error(name, part, many.lineno, reason, "name the field alone.")
+    return tree
 
 
 def _refuse_unknown_names(tree: nodes.Template, name: str, part: str) -> None:

@@ -89,8 +89,8 @@ def test_a_default_allows_for_a_missing_field() -> None:
         ("{{ individual.nme }}", "body, line 1", "there is no field individual.nme"),
         ("{{ indvidual.name }}", "body, line 1", "there is nothing called indvidual"),
         ("{{ x | nothing }}", "body, line 1", "No filter named 'nothing'"),
-        ("\n\n{% include 'other' %}", "body, line 3", "may not use include"),
-        ("{% macro m() %}{% endmacro %}", "body, line 1", "may not use macro"),
+        ("\n\n{% include 'other' %}", "body, line 3", "may not include"),
+        ("{% macro m() %}{% endmacro %}", "body, line 1", "may not define macros"),
         ("{{ range(9) }}", "body, line 1", "may not call anything"),
         ("{{ individual.name.upper() }}", "body, line 1", "may not call anything"),
         ("x" * (LONGEST_TEMPLATE + 1), "body", "it has more than"),
@@ -109,8 +109,65 @@ def test_a_template_is_checked_when_it_is_added(body: str, where: str, reason: s
     assert reason in error.value.message
 
 
-def test_a_result_has_an_end() -> None:
-    """Loops that multiply a text are stopped when it becomes absurdly long."""
-    loop = "{% for a in t %}{% for b in t %}{% for c in t %}" + "x" * 50_000 + "{% endfor %}{% endfor %}{% endfor %}"
-    with pytest.raises(InputError, match="longer than"):
-        fill(template("{% set t = 'abcdefghij' %}" + loop), RUTH, ALICE, ELM)
+DOUBLED = "{% set x = 'abcdefgh' %}" + "{% set x = JOINED %}" * 40
+
+
+@pytest.mark.req("E5")
+@pytest.mark.parametrize(
+    "body",
+    [
+        DOUBLED.replace("JOINED", "x ~ x") + "{{ x }}",
+        DOUBLED.replace("JOINED", "x + x"),
+        DOUBLED.replace("JOINED", "(x ~ individual.name ~ x) | upper"),
+        "{% with x = 'ab' %}" + "{% with x = x ~ x %}" * 40 + "{% endwith %}" * 41,
+        "{% set x = '&' * 1 %}",
+        "{% set x = '" + "a" * 100_000 + "' %}{{ x" + " ~ x" * 2_000 + " }}",
+        "{% set x = '" + "&" * 100_000 + "' %}" + "{% set x = x | e | title %}" * 60,
+        "{% set x = '" + "a" * 100_000 + "' %}" + "{{ x }}" * 50,
+        *("{% if true %}" * depth + "x" + "{% endif %}" * depth for depth in (150, 2000)),
+    ],
+    ids=lambda body: body[:40],
+)
+@pytest.mark.parametrize("is_html", [False, True])
+def test_a_result_has_an_end(body: str, is_html: bool) -> None:
+    """What makes much of little, or nests without end, is stopped before it takes the machine's memory, and said."""
+    with pytest.raises(InputError) as error:
+        fill(template(body, is_html=is_html), RUTH, ALICE, ELM)
+    assert any(each in error.value.message for each in ("longer than", "may not use *", "nested too deeply"))
+
+
+@pytest.mark.req("E5")
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("{% autoescape false %}{{ individual.name }}{% endautoescape %}", "may not turn escaping off"),
+        ("{% for a in individual.name %}{% endfor %}", "may not loop"),
+        ("{% set x %}{{ user.name }}{{ user.name }}{% endset %}", "may not keep a piece of itself"),
+        ("{% filter upper %}x{% endfilter %}", "may not filter a piece"),
+        ("{{ individual.name[0:3] }}", "may not cut by position"),
+        ("{{ [individual.name] }}", "fixed values only"),
+        ("{{ {'a': 1} }}", "may not hold tables"),
+        ("{{ individual.name.format }}", "may not use .format"),
+        ("{{ individual.name | truncate(-5) }}", "it cannot be filled in"),
+        ("{{ individual.name | replace('a', 'b') }}", "No filter named 'replace'"),
+    ],
+)
+def test_what_no_letter_needs_is_not_there(body: str, reason: str) -> None:
+    """Escaping stays on, nothing of Python shows, nothing is repeated: each is refused with its line, in plain and formatted templates."""
+    for is_html in (False, True):
+        with pytest.raises(InputError) as error:
+            fill(template(body, is_html=is_html), RUTH, ALICE, ELM)
+        assert reason in error.value.message
+        assert error.value.subject == "template T, body, line 1"
+
+
+@pytest.mark.req("E5")
+def test_a_choice_by_a_fields_value() -> None:
+    """A letter may read otherwise by what a field holds, and join and shorten what it says."""
+    body = (
+        "{% if individual.kind in ['prospect', 'contact'] %}Dear {{ individual.first_name ~ ' (' ~ user.first_name + ')' }}"
+        "{% else %}x{% endif %}, {{ individual.name | truncate(8, true, '.') }} {{ user.name[0] }}"
+    )
+    check(template(body))
+    assert fill(template(body), RUTH, ALICE, ELM).body == "Dear Ruth (Alice), Ruth <b. A"
+    assert fill(template(body, is_html=True), RUTH, ALICE, ELM).body == "Dear Ruth (Alice), Ruth &lt;b. A"
