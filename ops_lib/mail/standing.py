@@ -16,6 +16,9 @@ from ops_lib.sync.records import MAX_ATTEMPTS, Status
 _OF_THE_MAILBOX = frozenset({"ErrorQuotaExceeded", "ErrorSubmissionQuotaExceeded", "ErrorMessageSubmissionBlocked"})
 """Refusals of one message that the next one would get as well."""
 
+_TOO_BIG = frozenset({"ErrorRequestStreamTooBig", "HTTP 413"})
+"""What the server, or something before it, says of a request with a big message, and of no other."""
+
 
 def after_sending(before: Status | None, account_id: str, now: datetime) -> Status:
     """The server took a message."""
@@ -42,6 +45,8 @@ def after_failing(before: Status | None, account_id: str, error: MailboxError, o
 
 def is_of_the_message(error: MailboxError) -> bool:
     """Whether the message is at fault, and another one may do better."""
+    if error.response_code in _TOO_BIG:
+        return True
     return isinstance(error, ItemRefused) and error.response_code not in _OF_THE_MAILBOX
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ops_lib.diagnosis.standing import error_of
 from ops_lib.diagnosis.statuses import FORBIDDEN, NOT_SYNCING, SYNCING, UNATTEMPTED, UNAUTHORIZED
-from ops_lib.errors import AccessRefused, ItemRefused, ServerBusy, SignInRefused
+from ops_lib.errors import AccessRefused, ItemRefused, ServerBusy, ServerFailed, SignInRefused
 from ops_lib.mail.standing import after_failing, after_sending
 from ops_lib.sync.records import Status
 
@@ -60,3 +60,10 @@ def test_a_message_that_is_itself_at_fault(code: str) -> None:
     error = ItemRefused("no", response_code=code)
     assert after_failing(WELL, "1", error, "SendItem", LATER) == WELL
     assert after_failing(None, "1", error, "SendItem", LATER).status == UNATTEMPTED
+
+
+@pytest.mark.parametrize("code", ["ErrorRequestStreamTooBig", "HTTP 413"])
+def test_a_message_whose_request_is_too_big(code: str) -> None:
+    """A message that is too big already on its way to the server is at fault, not the account."""
+    error = ServerFailed("the request is too big for the server", response_code=code)
+    assert after_failing(WELL, "1", error, "CreateItem", LATER) == WELL
