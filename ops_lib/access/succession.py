@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from ops_lib.database.tables import intents, links, reading_positions, retries, series
 from ops_lib.errors import LeaseHeld
-from ops_lib.model import Account, LinkState
+from ops_lib.model import Account, LinkState, Origin
 from ops_lib.sync.leases import Leases, this_worker
 
 _LEASE_SECONDS = 60.0
@@ -42,6 +42,30 @@ def take_over(connection: Connection, account: Account, before: Sequence[Account
         else:
             _end(connection, int(other.account_id))
         Leases(connection).release(other.account_id, worker)
+
+
+def begin_anew(connection: Connection, account: Account) -> int:
+    """Have an account begin as if its mailbox had never been read: how many entries it was linked with.
+
+    For a mailbox whose content did not come along to its server: without this, what is not there would count as deleted. What lies there
+    already is found by UID and stamp; what is the CRM's and is not there is made again. Nothing is removed on either side.
+    **Raises** `LeaseHeld` where a worker is at the account.
+    """
+    worker = this_worker()
+    if not Leases(connection).take(account.account_id, worker, _LEASE_SECONDS):
+        raise LeaseHeld(
+            "another worker is at this account, and would go on with what it has read",
+            subject=account.mailbox,
+            fix="try again when its cycle is over.",
+        )
+    own = links.c.account_id == int(account.account_id)
+    standing = select(func.count()).select_from(links).where(own, links.c.state.in_(_STANDING))
+    count = connection.execute(standing).scalar_one()
+    # Of a link that ended an activity that stands would be made again; what the user made is theirs to bring along.
+    connection.execute(delete(links).where(own, links.c.origin == Origin.EXCHANGE.value))
+    _end(connection, int(account.account_id))
+    Leases(connection).release(account.account_id, worker)
+    return count
 
 
 def _go_over(connection: Connection, old: int, new: int) -> None:

@@ -303,6 +303,32 @@ def disable(account: WhoArgument, host: HostOption = None) -> None:
     typer.echo(f"account {changed.mailbox} is no longer kept in step")
 
 
+@app.command("begin-anew")
+def begin_anew(
+    account: Annotated[
+        list[str] | None, typer.Argument(metavar="ACCOUNT...", help="Mailboxes, or users' emails.", show_default=False)
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="NAME", help="All of this host's, or these on it.", show_default=False)
+    ] = None,
+) -> None:
+    """After a move to a server without the mailbox's content: what is the CRM's is made there again, and nothing counts as deleted.
+
+    What lies in the mailbox already is found again and not made twice. Nothing is removed on either side.
+    """
+    from ops_lib.access.succession import begin_anew as forget
+    from ops_lib.cli.sync import chosen_accounts
+
+    if not account and not host:
+        raise InputError("it says of no account that it begins anew", fix="name accounts, or a host with --host.")
+    with open_workspace() as workspace:
+        chosen = chosen_accounts(workspace, account, host)
+        with workspace.database.begin() as connection:
+            counts = [forget(connection, each) for each in chosen]
+    for each, count in zip(chosen, counts, strict=True):
+        typer.echo(f"account {each.mailbox} begins anew: {count} entries are looked for, and made where they are not")
+
+
 # ── importing ────────────────────────────────────────────────────────────────────────────────────────────────────────
 def _content(file: Path) -> bytes:
     try:

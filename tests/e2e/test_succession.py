@@ -111,3 +111,52 @@ def test_a_calendar_does_not_leave_while_a_worker_is_at_it(office: CommandLine, 
     workspace.close()
     office("account", "add", "--user", ALICE, "--host", "new")
     assert cycle(office, ALICE) == (0, 0)
+
+
+@pytest.mark.req("Y5")
+def test_a_mailbox_that_came_empty_begins_anew(office: CommandLine, sandbox: Sandbox) -> None:
+    """On a server to which a mailbox's content did not move, nothing counts as deleted: the CRM's own entries are made there, the user's stay in the CRM."""
+    sandbox.reset()
+    (line,) = office("account", "begin-anew", ALICE).stdout.splitlines()
+    assert line == f"account {ALICE} begins anew: 2 entries are looked for, and made where they are not"
+    assert cycle(office, ALICE) == (0, 1)
+    for _ in range(2):
+        assert cycle(office, ALICE) == (0, 0)
+    assert (shown(sandbox, ALICE), in_crm(office)) == ([TOUR], [OWN, TOUR])
+    assert {each["status"] for each in office("activity", "list", "--json").json} == {"Scheduled"}
+    office("check", "--account", ALICE)
+
+
+@pytest.mark.req("Y5")
+def test_beginning_anew_finds_what_is_there(office: CommandLine, sandbox: Sandbox) -> None:
+    """A mailbox that still has its content begins anew without anything twice, and an edit made meanwhile arrives."""
+    tour = next(each["id"] for each in office("activity", "list", "--json").json if each["description"] == TOUR)
+    own = next(each["id"] for each in office("activity", "list", "--json").json if each["description"] == OWN)
+    office("individual", "add", "Ruth Adler")
+    office("activity", "edit", own, "--for", "Ruth Adler")
+    office("activity", "edit", tour, "--location", "Lobby")
+    office("account", "begin-anew", "--host", "old")
+    for _ in range(2):
+        assert cycle(office, ALICE) == (0, 0)
+    assert shown(sandbox, ALICE) == in_crm(office) == [OWN, TOUR]
+    (event,) = [
+        each
+        for each in sandbox.organisation.mailbox(ALICE).folder("calendar").items.values()
+        if each.values["item:Subject"] == TOUR
+    ]
+    assert event.values["calendar:Location"] == "Lobby"
+    assert {each["id"]: bool(each["for"]) for each in office("activity", "list", "--json").json} == {
+        own: True,
+        tour: False,
+    }
+
+
+def test_beginning_anew_needs_an_account_and_no_worker(office: CommandLine) -> None:
+    """It says which word is lacking, and while a worker is at the account nothing is forgotten."""
+    assert "name accounts, or a host" in office("account", "begin-anew", exit_code=2).stderr
+    workspace = Workspace.open(office.workspace)
+    with workspace.database.begin() as connection:
+        assert Leases(connection).take("1", this_worker(), 60)
+    workspace.close()
+    refused = office("account", "begin-anew", ALICE, exit_code=LeaseHeld.exit_code)
+    assert "another worker is at this account" in refused.stderr
