@@ -254,5 +254,7 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     mode = connection.get_execution_options().get("mode")
-    connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if mode == 'read' else 'OFF'}")
+    if connection.info.get("mode") != mode:  # as this connection was used last
+        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if mode == 'read' else 'OFF'}")
+        connection.info["mode"] = mode
     connection.exec_driver_sql("BEGIN" if mode == "read" else "BEGIN IMMEDIATE")

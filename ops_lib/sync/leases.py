@@ -121,6 +121,7 @@ class _Keeper:
         self._held: set[_Held] = set()
         self._changed = threading.Condition()
         self._is_running = False
+        self._wakes_at = float("inf")
 
     def add(self, held: _Held) -> None:
         with self._changed:
@@ -128,7 +129,8 @@ class _Keeper:
             if not self._is_running:
                 self._is_running = True
                 threading.Thread(target=self._run, name="leases", daemon=True).start()
-            self._changed.notify()
+            if held.due < self._wakes_at:  # else it wakes early enough: a cycle of milliseconds does not wake it
+                self._changed.notify()
 
     def remove(self, held: _Held) -> None:
         with self._changed:
@@ -140,7 +142,8 @@ class _Keeper:
         while True:
             with self._changed:
                 self._held = {each for each in self._held if not each.is_over}
-                wait = min((each.due for each in self._held), default=float("inf")) - time.monotonic()
+                self._wakes_at = min((each.due for each in self._held), default=float("inf"))
+                wait = self._wakes_at - time.monotonic()
                 if wait > 0:
                     self._changed.wait(min(wait, threading.TIMEOUT_MAX))
                     continue

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Text, bindparam, cast, delete, func, insert, select, text, update
+from sqlalchemy import Row, Text, bindparam, cast, delete, exists, func, insert, select, text, update
 
 from ops_lib.database import tables as t
 from ops_lib.database.engine import insert_unless_there
@@ -36,6 +36,17 @@ class Position:
     last_link_id: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """Whose stamps are ours, and of which kinds there is anything of an account."""
+
+    crm_id: str
+    has_unrecorded_links: bool
+    has_open_intents: bool
+    has_retries: bool
+    has_series: bool
+
+
 class Ledger(Records):
     """The ledger over one connection, with the records beside it."""
 
@@ -50,19 +61,32 @@ class Ledger(Records):
         )
         return str(self._connection.execute(_PROPERTY, {"property": "crm_id"}).scalar_one())
 
+    # ── what a cycle asks first ──────────────────────────────────────────────────────────────────────────────────────
+    def holds_of(self, account_id: str) -> Holdings:
+        """Of which kinds the ledger holds anything of an account, in one question: most accounts have nothing open."""
+        values = {"account": int(account_id), "unrecorded": _unrecorded(account_id)}
+        row = self._connection.execute(_HOLDINGS, values).one()
+        return Holdings(
+            crm_id=row.crm_id or self.crm_id(),
+            has_unrecorded_links=row.has_unrecorded_links,
+            has_open_intents=row.has_open_intents,
+            has_retries=row.has_retries,
+            has_series=row.has_series,
+        )
+
     # ── links of a cycle that is not recorded ────────────────────────────────────────────────────────────────────────
     def begin_links(self, account_id: str, last_link_id: int) -> None:
         """Remember after which link those begin that a cycle makes, until its position is stored. Of cycles that broke off, the first counts."""
-        row = {"name": f"unrecorded_links.{account_id}", "value": str(last_link_id)}
+        row = {"name": _unrecorded(account_id), "value": str(last_link_id)}
         self._connection.execute(insert_unless_there(self._connection, t.properties).values(row))
 
     def unrecorded_links(self, account_id: str) -> int | None:
         """After which link those begin that were made by cycles that broke off; None: all are recorded."""
-        value = self._connection.execute(_PROPERTY, {"property": f"unrecorded_links.{account_id}"}).scalar()
+        value = self._connection.execute(_PROPERTY, {"property": _unrecorded(account_id)}).scalar()
         return None if value is None else int(value)
 
     def end_links(self, account_id: str) -> None:
-        self._connection.execute(delete(t.properties).where(t.properties.c.name == f"unrecorded_links.{account_id}"))
+        self._connection.execute(delete(t.properties).where(t.properties.c.name == _unrecorded(account_id)))
 
     # ── links ────────────────────────────────────────────────────────────────────────────────────────────────────────
     def links(
@@ -280,6 +304,20 @@ _OPEN_INTENTS = (
 )
 _POSITION = select(t.reading_positions).where(t.reading_positions.c.account_id == bindparam("account"))
 _SERIES = select(t.series.c.item_id, t.series.c.uid).where(t.series.c.account_id == bindparam("account"))
+_HOLDINGS = select(
+    select(t.properties.c.value).where(t.properties.c.name == "crm_id").scalar_subquery().label("crm_id"),
+    exists().where(t.properties.c.name == bindparam("unrecorded")).label("has_unrecorded_links"),
+    exists()
+    .where(t.intents.c.account_id == bindparam("account"), t.intents.c.state == "open")
+    .label("has_open_intents"),
+    exists().where(t.retries.c.account_id == bindparam("account")).label("has_retries"),
+    exists().where(t.series.c.account_id == bindparam("account")).label("has_series"),
+)
+
+
+def _unrecorded(account_id: str) -> str:
+    """The property's name."""
+    return f"unrecorded_links.{account_id}"
 
 
 class StoredLink(Link):

@@ -28,14 +28,15 @@ class Remembered:
     @classmethod
     def of(cls, ledger: Ledger, account_id: str) -> Remembered:
         """What it says of an account now."""
+        held = ledger.holds_of(account_id)
         return cls(
             position=ledger.position(account_id),
             links=ledger.links(account_id),
-            intents=ledger.open_intents(account_id),
-            retries=ledger.retries(account_id),
-            series=ledger.series(account_id),
-            crm_id=ledger.crm_id(),
-            unrecorded_links=ledger.unrecorded_links(account_id),
+            intents=ledger.open_intents(account_id) if held.has_open_intents else [],
+            retries=ledger.retries(account_id) if held.has_retries else [],
+            series=ledger.series(account_id) if held.has_series else {},
+            crm_id=held.crm_id,
+            unrecorded_links=ledger.unrecorded_links(account_id) if held.has_unrecorded_links else None,
         )
 
 
