@@ -280,4 +280,5 @@ def token(value: str, stand_ins: StandIns) -> str:
 
 
 def _packed(document: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
+    """As in a token, but for a space before it: who searches a folder for real tokens does not stop at a stand-in."""
+    return base64.urlsafe_b64encode(b" " + json.dumps(document).encode()).decode().rstrip("=")
