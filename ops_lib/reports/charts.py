@@ -102,8 +102,8 @@ def draw_causes(incidents: pd.DataFrame) -> Drawing:
             (
                 str(cause),
                 [
-                    ("wrong", int(still), "failed, and it lasts"),
-                    ("updated", int(group["cycles"].sum() - still), "failed, and it is over"),
+                    ("wrong", int(still), "open"),
+                    ("updated", int(group["cycles"].sum() - still), "over"),
                 ],
             )
         )

@@ -69,7 +69,7 @@ def test_its_cause_is_the_first_and_its_version_the_hosts() -> None:
     assert list(table["mailbox"]) == ["bob@example.test", "alice@example.test"]
     assert set(table["cause"]) == {"Error1"}
     assert set(table["version"]) == {"2019"}
-    assert "Error1: 2 failed, and it lasts, 1 failed, and it is over" in repr(charts.draw_causes(table))
+    assert "Error1: 2 open, 1 over" in repr(charts.draw_causes(table))
 
 
 def test_without_cycles_there_are_no_incidents() -> None:
