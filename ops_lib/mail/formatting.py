@@ -35,6 +35,11 @@ _ACTIVE = frozenset(
         "textarea",
     ]
 )
+_READ_OTHERWISE = frozenset(
+    ["listing", "math", "noembed", "noframes", "noscript", "plaintext", "svg", "template", "xmp"]
+)
+"""Browsers read what is in these by rules of their own: something active could stand in them unseen."""
+
 _SCHEMES = frozenset({"http", "https", "mailto", "tel", "cid"})
 _TARGETS = ("href", "src", "background", "action", "formaction", "poster", "data", "xlink:href", "srcset")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
@@ -61,7 +66,7 @@ def pictures_in(html: str) -> list[str]:
         if not isinstance(node.tag, str):
             continue
         tag = node.tag.lower()
-        if tag in _ACTIVE or (tag == "meta" and (node.get("http-equiv") or "").lower() == "refresh"):
+        if tag in _ACTIVE | _READ_OTHERWISE or (tag == "meta" and (node.get("http-equiv") or "").lower() == "refresh"):
             raise _refused(f"holds <{tag}>, which mail programs do not show", "take it out.")
         if tag == "style" and _IN_STYLES.search(node.text or ""):
             raise _refused("holds a style that does something", "take it out.")

@@ -92,7 +92,7 @@ class Mailer:
             composed = compose(connection, letter, now) if before is None else None
         if composed is None:
             assert before is not None
-            return self._asked_before(before)
+            return self._asked_before(letter, before)
         with self._database.begin() as connection:
             kept, is_new = Outgoing(connection).add(
                 user_id=composed.user.user_id,
@@ -109,7 +109,7 @@ class Mailer:
             )
             activities = put_on_record(connection, kept, now) if is_new and composed.account is None else []
         if not is_new:  # somebody asked with the same words at the same moment
-            return self._asked_before(kept)
+            return self._asked_before(letter, kept)
         if composed.account is None:
             return self._result(
                 kept, "recorded", activities=activities, warnings=composed.warnings, reason=composed.not_enabled
@@ -339,8 +339,21 @@ class Mailer:
             )
 
     # ── beneath ──────────────────────────────────────────────────────────────────────────────────────────────────
-    def _asked_before(self, before: Kept) -> Result:
-        """What became of a message that was asked for before with the same words; one that waits is taken up."""
+    def _asked_before(self, letter: Letter, before: Kept) -> Result:
+        """What became of a message that was asked for before with the same words; one that waits is taken up.
+
+        **Raises** `InputError` where it was another message, of somebody else or to others: this one would be lost.
+        """
+        with self._database.read() as connection:
+            directory = Directory(connection)
+            people = {directory.individual(each).individual_id for each in letter.to}
+            is_same = directory.user(letter.user).user_id == before.user_id
+        if not is_same or people != {individual for individual, _, _ in before.recipients}:
+            raise InputError(
+                f"these words were used for message {before.message_id} already, of another sender or to others",
+                subject=f"--once {letter.asked_as}",
+                fix="give other words; nothing was sent.",
+            )
         warning = f"this was asked for before, on {before.created_at:%Y-%m-%d %H:%M} UTC; nothing is sent a second time"
         if before.state in UNSETTLED:
             worker = this_worker()

@@ -17,7 +17,7 @@ from sqlalchemy import update
 
 from ops_lib.access.signin import Access
 from ops_lib.database import tables as t
-from ops_lib.errors import AccessRefused, ItemRefused, ServerFailed, SignInRefused, WorkspaceError
+from ops_lib.errors import AccessRefused, InputError, ItemRefused, ServerFailed, SignInRefused, WorkspaceError
 from ops_lib.mail.compose import Letter
 from ops_lib.mail.send import Mailer, Result
 from ops_lib.mailbox.outgoing import Draft
@@ -278,6 +278,18 @@ def test_asked_for_twice_with_the_same_words(office: Workspace) -> None:
     assert [each.outcome for each in (first, second, third)] == ["waiting", "accepted", "accepted"]
     assert second.activity_ids == third.activity_ids
     assert "nothing is sent a second time" in third.warnings[0]
+    assert len(server.delivered) == 1
+
+
+@pytest.mark.req("E7")
+def test_words_that_were_used_for_another_message(office: Workspace) -> None:
+    """The same words for somebody else are refused, not answered with what became of the first: a message would be lost without a word."""
+    server = MemoryServer()
+    mailer = mortal(office, server, Life())
+    mailer.send(Letter(user=ALICE, to=("Ruth Example",), subject="Once", text="x", asked_as="visit"))
+    with pytest.raises(InputError, match="used for message") as error:
+        mailer.send(Letter(user=ALICE, to=("Otto Öz",), subject="Once", text="x", asked_as="visit"))
+    assert error.value.fix.startswith("give other words")
     assert len(server.delivered) == 1
 
 
