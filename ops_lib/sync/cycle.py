@@ -287,7 +287,7 @@ class Cycle:
                     reason="it kept changing while it was written",
                 )
             reason = "it was not listed when everything was read again"
-            for key, kind in self._unlisted(reading):
+            for key, kind in self._unlisted(reading, unit.ledger):
                 unit.ledger.retry_later(account_id, key, kind, attempts=0, now=self._now, reason=reason)
             if reading.position != self._remembered.position:
                 unit.ledger.set_position(account_id, reading.position)
@@ -300,14 +300,14 @@ class Cycle:
                 self._ending(connection, self._result)
         self._result.is_recorded = self._ending is not None
 
-    def _unlisted(self, reading: Reading) -> list[tuple[str, Kind]]:
+    def _unlisted(self, reading: Reading, ledger: Ledger) -> list[tuple[str, Kind]]:
         """What is not in a complete listing though the server did not call it deleted: to be asked for by id in the next cycle."""
         seen = reading.items.keys() | reading.gone | reading.masters.keys()
         unread = {master.uid for master, _ in reading.unexpanded.values()}
         looked_at = reading.whole_series | unread | {master.uid for master in reading.masters.values()}
         became_series = {name for master in reading.masters.values() for name in (master.uid, master.stamp) if name}
-        unlisted = [
-            (f"activity:{link.activity_id}", link.kind)
+        missing = [
+            link
             for link in self._remembered.links
             if link.state is LinkState.ACTIVE
             and (link.original_start is not None or became_series.isdisjoint((link.uid, link.stamp)))
@@ -315,6 +315,9 @@ class Cycle:
             and link.kind in reading.complete
             and link.item_id not in seen
         ]
+        # A reschedule may have given a link to another activity in this cycle.
+        now = {link.link_id: link.activity_id for link in ledger.links(self._account.account_id)} if missing else {}
+        unlisted = [(f"activity:{now[link.link_id]}", link.kind) for link in missing if link.link_id in now]
         if Kind.EVENT in reading.complete:
             unlisted += [(f"item:{item_id}", Kind.EVENT) for item_id in self._remembered.series if item_id not in seen]
         return unlisted

@@ -632,3 +632,29 @@ def test_a_forgotten_state_is_noticed_by_an_item_that_could_not_be_read(office: 
     office.cycle(allow_deletions=5)
     assert shown(office) == office.outlook.subjects() == ["Lunch"]
     office.check()
+
+
+@pytest.mark.req("Y1", "Y5", "C6")
+@pytest.mark.parametrize("what", ["made in the CRM", "made in Outlook"])
+def test_an_event_deleted_before_everything_was_read_again_and_rescheduled_goes(office: Office, what: str) -> None:
+    """It is missing from a complete listing while the CRM reschedules to the time that was agreed: under the new activity too it is asked for."""
+    office.reschedule = "update"
+    office.tell_settings()
+    if what == "made in the CRM":
+        activity = office.add("Tour", at(1, 9))
+    else:
+        office.outlook.add("Tour", at(1, 9))
+    office.outlook.add("Lunch", at(1, 12))
+    office.cycle()
+    office.cycle()
+    if what != "made in the CRM":
+        (activity,) = [a.activity_id for a in office.activities() if a.description == "Tour"]
+    (item_id,) = [item.item_id for item in office.outlook.every() if item.subject == "Tour"]
+    office.outlook.remove(item_id)
+    office.outlook.forget_sync_states()
+    office.move(activity, at(1, 9))
+    office.cycle()
+    office.cycle()
+    assert office.outlook.subjects() == ["Lunch"]
+    assert [a.description for a in office.activities() if a.status == "Scheduled"] == ["Lunch"]
+    office.check()
