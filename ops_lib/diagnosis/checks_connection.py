@@ -7,10 +7,11 @@ from datetime import date
 
 from ops_lib.diagnosis.checks_server import policy, server, sign_in, throttling, token, version
 from ops_lib.diagnosis.judging import Case, Check, Told, moment
-from ops_lib.diagnosis.sub_causes import EWS_ENDING, EWS_ENDS, ROLE_WITHDRAWN
+from ops_lib.diagnosis.sub_causes import EWS_ENDING, EWS_ENDS, NOT_TRUSTED, ROLE_WITHDRAWN
 
 EARLY_DAYS = 30
 CLOCK_SECONDS = 300
+_KINDS = {"page": "a web page", "empty": "an empty answer", "soap": "SOAP"}
 _LOST = ("AnswerLost", "Unreachable", "TimeoutError")
 
 
@@ -170,7 +171,8 @@ def certificate(case: Case) -> Iterator[Told]:
     """Is the server's certificate trusted, and for how long?"""
     probe = case.probe("certificate")
     if probe.failure is not None:
-        told = case.failed(probe, source="network", sub_cause="certificate_refused")
+        key = "certificate_refused" if NOT_TRUSTED in probe.failure.message else "not_reachable"
+        told = case.failed(probe, source="network", sub_cause=key)
         shown = probe.get("subject")
         by = (
             f"; it shows {shown} by {probe.get('issuer')} until {probe.get('ends')}; trusted are {probe.get('trusted_by')}"
@@ -180,7 +182,7 @@ def certificate(case: Case) -> Iterator[Told]:
         yield Told(
             verdict="fail",
             observed=told.observed + by,
-            sub_cause="certificate_refused",
+            sub_cause=key,
             next_step=probe.failure.fix,
             evidence=told.evidence,
             source="network",
@@ -241,7 +243,7 @@ def ews(case: Case) -> Iterator[Told]:
         is_page = probe.get("status") == 200 and probe.get("kind") == "page"
         said = f': it says "{probe.get("says")}"' if probe.get("says") else ""
         what = (
-            f"a {probe.get('kind')} answers with HTTP {probe.get('status')}{said}"
+            f"{_KINDS.get(str(probe.get('kind')), 'something that is no SOAP')} comes with HTTP {probe.get('status')}{said}"
             if probe.get("status") == 200
             else failure.message
         )

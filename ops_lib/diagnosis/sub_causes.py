@@ -32,6 +32,10 @@ ROLE_WITHDRAWN = date(2025, 2, 1)
 """From this day on Exchange Online has no role ApplicationImpersonation."""
 
 
+NOT_TRUSTED = "certificate is not trusted"
+"""What every error says that is about the certificate itself, and not about a handshake that was cut off, or was none."""
+
+
 @dataclass(frozen=True, slots=True)
 class SubCause:
     """One cause behind a status. ``statuses`` are those it may stand behind; ``looks`` is how it shows itself."""
@@ -50,7 +54,7 @@ _OK = (s.SYNCING,)
 SUB_CAUSES: dict[str, SubCause] = {
     # ── the way to the server
     "name_unknown": SubCause("the server's name has no address", (s.INVALID_URL,), "The name in the host's URL is misspelt, or this machine's name service does not know it.", "`DNS`, \"the name is not known\"", CRM, "correct the host's URL: syncops host edit HOST --url."),
-    "not_reachable": SubCause("no connection to the server", (s.INVALID_URL,), "The port is wrong, the server or its load balancer is down, or a firewall or proxy stands between.", "`TCP`, refused or silent", NETWORK, "check the port in the host's URL, the firewall, and whether a proxy is needed (HTTPS_PROXY)."),
+    "not_reachable": SubCause("no connection to the server", (s.INVALID_URL,), "The port is wrong, the server or its load balancer is down, or a firewall or proxy stands between.", "`TCP`, refused or silent; a TLS handshake that fails before there is a certificate to judge", NETWORK, "check the port in the host's URL, the firewall, and whether a proxy is needed (HTTPS_PROXY)."),
     "certificate_refused": SubCause("the server's certificate is not trusted", (s.INVALID_URL,), "It has expired, is for another name, or is signed by an authority that this machine does not know.", "`TLS`", EXCHANGE, "renew the certificate, or give the host its authority: syncops host edit HOST --ca-bundle FILE."),
     "certificate_expiring": SubCause("the server's certificate ends soon", _OK, "From its last day on nobody connects any more.", "a date within 30 days", EXCHANGE, "renew the server's certificate."),
     "not_ews": SubCause("what answers at the URL is no EWS", (s.INVALID_URL, s.NOT_SYNCING), "The path is wrong (it ends in /EWS/Exchange.asmx), the server sends elsewhere, or a web page answers.", "`HTTP 404`, a redirect, a page", CRM, "correct the host's URL; syncops host discover ACCOUNT finds it."),
@@ -244,7 +248,7 @@ def _of_failure(code: str, message: str, error: str, about: Circumstances) -> st
     if sign_in_errors.of_code(code) is not None:
         return "sign_in_over" if sign_in_errors.needs_sign_in(code) else "directory_refuses"
     if code.startswith("TLS"):
-        return "certificate_refused"
+        return "certificate_refused" if NOT_TRUSTED in message else "not_reachable"
     return _of_class(code, message, error)
 
 

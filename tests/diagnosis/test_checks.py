@@ -145,6 +145,21 @@ def test_what_a_fact_means(probes: dict[str, Any], expected: tuple[str, str, str
 
 
 @pytest.mark.req("T3")
+@pytest.mark.parametrize(
+    ("message", "code", "sub_cause"),
+    [
+        ("the server's certificate is not trusted: certificate has expired", "TLS", "certificate_refused"),
+        ("the TLS handshake was not finished: no answer in time", "TLS", "not_reachable"),
+        ("what answers there does not speak TLS", "TLS WRONG_VERSION_NUMBER", "not_reachable"),
+    ],
+)
+def test_a_certificate_that_nobody_saw_is_not_blamed(message: str, code: str, sub_cause: str) -> None:
+    """A handshake that hangs, or is none, is no connection; only a certificate that was shown is not trusted. The status says the same."""
+    assert first_of(certificate=failed("Unreachable", code, message)) == ("certificate", "fail", sub_cause)
+    assert of_failure(code, message, "Unreachable") == sub_cause
+
+
+@pytest.mark.req("T3")
 def test_what_was_not_seen_is_unknown_and_never_ok() -> None:
     """Without any probe, every check that says something says unknown; none says ok."""
     empty = document()

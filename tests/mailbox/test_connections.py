@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import ssl
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +15,8 @@ import pytest
 import requests
 import trustme
 
-from ops_lib.mailbox.ews.connections import Adapter, tls_context
+from ops_lib.mailbox.ews import connections
+from ops_lib.mailbox.ews.connections import Adapter, AnswerTooLarge, tls_context
 
 Served = Callable[[socket.socket], None]
 
@@ -82,6 +85,33 @@ def test_an_answer_in_pieces_is_read(tmp_path: Path) -> None:
     for context in (None, tls):
         with server(pieces, context) as url:
             assert session(str(tmp_path / "ca.pem")).post(url, timeout=(10, 10)).content == b"0123456789"
+
+
+def _endless(stream: socket.socket) -> None:
+    stream.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        stream.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+
+
+def _packed(stream: socket.socket) -> None:
+    body = gzip.compress(b"\0" * 8_000_000)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+    stream.sendall(head.encode() + body)
+
+
+@pytest.mark.parametrize("serve", [_endless, _packed])
+def test_an_answer_without_end_does_not_fill_the_memory(serve: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that goes on and on, or that unpacks into a thousand times its size, is read up to a limit and given up."""
+    monkeypatch.setattr(connections, "LARGEST_ANSWER", 4_000_000)
+    with server(serve) as url:
+        tracemalloc.start()
+        try:
+            with pytest.raises(AnswerTooLarge):
+                session().post(url, timeout=(10, 10))
+            most = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert most < 4 * 4_000_000
 
 
 def test_tls_is_1_2_or_newer(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""HTTP connections as the suite makes them: TLS 1.2 or newer, a host's own CA, and an end to every answer.
+"""HTTP connections as the suite makes them: TLS 1.2 or newer, a host's own CA, and an end to every answer, in time and in bytes.
 
 A read timeout alone does not end an answer that comes byte by byte: each byte starts it anew. Here the whole answer has a time, from
 the first byte of its header to the last of its body.
@@ -10,7 +10,7 @@ import http.client
 import io
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import requests
@@ -23,6 +23,14 @@ from ops_lib.mailbox import traffic
 
 WHOLE_ANSWER = 3
 """A whole answer may take so many times what one read may: a large page on a slow line is read to its end."""
+
+
+LARGEST_ANSWER = 64_000_000
+"""Bytes of an answer's body, unpacked. The largest page that is asked for has a few; what has more has no end, or is packed to fill the memory."""
+
+
+class AnswerTooLarge(requests.exceptions.ChunkedEncodingError):
+    """An answer that was not read to its end, because it may have none."""
 
 
 def tls_context() -> ssl.SSLContext:
@@ -66,7 +74,25 @@ class Adapter(HTTPAdapter):
             return super(Adapter, self).send(sent, stream, timeout, self.ca_bundle or verify or True, cert, proxies)
 
         tape = traffic.current()
-        return proceed() if tape is None else tape.send(request, proceed)
+        response = proceed() if tape is None else tape.send(request, proceed)
+        return response if self._is_endless else _limited(response)
+
+
+def _limited(response: requests.Response) -> requests.Response:
+    """The answer, whose body raises `AnswerTooLarge` beyond the limit when it is read; NTLM needs the connection before that."""
+    read = response.iter_content
+
+    def limited(*arguments: Any, **options: Any) -> Iterator[Any]:
+        size = 0
+        for chunk in read(*arguments, **options):
+            size += len(chunk)
+            if size > LARGEST_ANSWER:
+                response.close()
+                raise AnswerTooLarge(f"the answer is larger than {LARGEST_ANSWER // 1_000_000} MB")
+            yield chunk
+
+    response.iter_content = limited  # type: ignore[method-assign]
+    return response
 
 
 def _in_bytes(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -10,7 +10,7 @@ import requests
 from lxml import etree
 
 from ops_lib.errors import Unreachable
-from ops_lib.mailbox.ews.connections import Adapter
+from ops_lib.mailbox.ews.connections import Adapter, AnswerTooLarge
 from ops_lib.mailbox.ews.requests import MESSAGES, TYPES, clean, get_folder
 from ops_lib.model import Kind
 
@@ -91,9 +91,14 @@ def greeted(url: str, ca_bundle: str, seconds: float) -> requests.Response:
             allow_redirects=False,
         )
     except requests.RequestException as error:
-        late = "timed out" in str(error)
+        if isinstance(error, AnswerTooLarge):
+            what = "the answer is too large to be one of EWS"
+        elif "timed out" in str(error):
+            what = "the server takes the request, but there is no whole answer in time"
+        else:
+            what = "the answer broke off"
         raise Unreachable(
-            "the server takes the request, but there is no whole answer in time" if late else "the answer broke off",
+            what,
             response_code="HTTP",
             fix="look at the server's load: EWS answers at once to who has not signed in.",
         ) from None

@@ -42,7 +42,7 @@ from ops_lib.errors import AnswerLost, InputError, MailboxError, ServerFailed, S
 from ops_lib.mailbox import SignIns
 from ops_lib.mailbox.ews import failures
 from ops_lib.mailbox.ews.answers import Answer
-from ops_lib.mailbox.ews.connections import Adapter
+from ops_lib.mailbox.ews.connections import Adapter, AnswerTooLarge
 from ops_lib.mailbox.ews.door import Door, OpenGate
 from ops_lib.mailbox.ews.oauth import MsalCredentials, fingerprint, source_of
 from ops_lib.model import Account, Host
@@ -433,6 +433,7 @@ def _reason(chain: list[BaseException]) -> str:
         (requests.ReadTimeout, "no answer in time"),
         (ConnectionRefusedError, "the connection was refused"),
         (ConnectionResetError, "the connection was reset"),
+        (AnswerTooLarge, "the answer is too large to be one of EWS"),
         (requests.exceptions.ContentDecodingError, "the answer cannot be unpacked"),
         (requests.exceptions.ChunkedEncodingError, "the answer broke off"),
     ):
