@@ -196,6 +196,8 @@ def _tell_counts(run: RunResult) -> None:
     said += [f"{left_out} left out by a rule"] if left_out else []
     failed = sum(each["failed"] for each in counts)
     said += [f"{failed} failed"] if failed else []
+    refused = sum(result.outcome == "failed" for result in run.results)
+    said += [f"{refused} could not be kept in step"] if refused else []
     _tell(f"{len(run.results)} accounts: " + (", ".join(said) or "nothing to do"))
     for result in run.results:
         if result.error is not None:

@@ -57,6 +57,7 @@ def test_the_demo_shows_a_failure_and_what_is_behind_it(
     _, done = told
     assert "0 with something missing, 0 more that could not be seen whole, 8 as they should be" in done.stdout
     _, _, after = done.stdout.partition("9. Something breaks")
+    assert "12 accounts: 1 could not be kept in step" in after
     assert "ErrorImpersonateUserDenied" in after
     assert ": Impersonation Failed\n" in after
     assert "the customer's Exchange administrator: put the user into the scope" in after
