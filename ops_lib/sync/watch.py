@@ -316,7 +316,7 @@ class Watch:
                 self._set_told([account_id], is_told=True)
                 self.want([account_id])
             except MailboxError as error:
-                if error.transient and not isinstance(error, ServerBusy):
+                if not _is_of_one_mailbox(error):
                     raise
                 refused[mailbox] = error
                 self._set_told([account_id], is_told=False)
@@ -372,6 +372,14 @@ class Watch:
         if not transports and refused is not None:
             raise refused
         return EwsLine(transports)
+
+
+def _is_of_one_mailbox(error: MailboxError) -> bool:
+    """Whether a refused subscription says nothing of the line's other mailboxes: the server answered, and not that it is busy itself."""
+    return error.response_code.startswith("Error") and error.response_code not in _OF_THE_SERVER
+
+
+_OF_THE_SERVER = ("ErrorServerBusy", "ErrorExceededConnectionCount", "ErrorInternalServerError", "ErrorTimeoutExpired")
 
 
 def groups(hosts: Mapping[str, Host], accounts: Sequence[Account]) -> list[list[Account]]:
